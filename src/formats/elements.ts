@@ -98,12 +98,12 @@ export function readElements(
 }
 
 function nativeView(kind: ElementKind, bytes: Uint8Array, count: number): Tensor["data"] {
-  const { buffer, byteOffset } = byteLengthAligned(bytes, kind.bytes) ? bytes : bytes.slice(0, count * kind.bytes);
+  const { buffer, byteOffset } = isAligned(bytes, kind.bytes) ? bytes : bytes.slice(0, count * kind.bytes);
   if (kind.dtype === "f32") return new Float32Array(buffer, byteOffset, count);
   return kind.dtype === "i32" ? new Int32Array(buffer, byteOffset, count) : new Uint8Array(buffer, byteOffset, count);
 }
 
-function byteLengthAligned(bytes: Uint8Array, elementBytes: number): boolean {
+function isAligned(bytes: Uint8Array, elementBytes: number): boolean {
   return bytes.byteOffset % elementBytes === 0;
 }
 

@@ -1,4 +1,4 @@
-import { fail, Problems, type Problem, ToeplitzError } from "../base/errors.ts";
+import { fail, type Problem, Problems, ToeplitzError } from "../base/errors.ts";
 import { type DType, size, type Tensor } from "../base/types.ts";
 import { bytesOf, type ElementName, elementKinds, readElements, tensorFault } from "./elements.ts";
 
@@ -93,7 +93,8 @@ export function readSafetensors(bytes: Uint8Array, where: string): SafetensorsFi
     const kind = elementKinds[element];
     const { data: cells, misfit } = readElements(kind, data.subarray(begin, end), size(shape));
     if (misfit !== undefined) {
-      const rule = kind.dtype === "i32" ? "integers from -2147483648 to 2147483647 (read as i32)" : "magnitudes <= 3.4028235e38 (read as f32)";
+      const rule =
+        kind.dtype === "i32" ? "integers from -2147483648 to 2147483647 (read as i32)" : "magnitudes <= 3.4028235e38 (read as f32)";
       found.push({ what: `tensor ${quote(name)} (${element})`, expected: rule, received: `${misfit.value} in cell ${misfit.cell}` });
     }
     tensors.set(name, { dtype: kind.dtype, shape, data: cells });
@@ -105,10 +106,16 @@ export function readSafetensors(bytes: Uint8Array, where: string): SafetensorsFi
 function readHeaderLength(bytes: Uint8Array, where: string): number {
   if (bytes.length < lengthBytes) fail(room, where, "file length", `>= ${lengthBytes} bytes`, bytes.length, notSafetensors);
   const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true);
-  const room8 = bytes.length - lengthBytes;
+  const available = bytes.length - lengthBytes;
   const problems = new Problems(room, where);
   problems.check(length <= headerLimit, "header length", `<= ${headerLimit} bytes`, length, notSafetensors);
-  problems.check(length <= room8, "header length", `<= ${room8} (file of ${bytes.length} bytes less ${lengthBytes})`, length, notSafetensors);
+  problems.check(
+    length <= available,
+    "header length",
+    `<= ${available} (file of ${bytes.length} bytes less ${lengthBytes})`,
+    length,
+    notSafetensors,
+  );
   problems.check(length >= 2, "header length", ">= 2 (the header is a JSON object)", length, notSafetensors);
   problems.throwIfAny();
   return Number(length);
@@ -174,7 +181,8 @@ function readMetadata(value: unknown, found: Problem[]): Record<string, string> 
   }
   const strings = Object.entries(value).filter((entry): entry is [string, string] => {
     const good = typeof entry[1] === "string";
-    if (!good) found.push({ what: `${metadataName} ${quote(entry[0])}`, expected: "a string", received: shorten(JSON.stringify(entry[1])) });
+    if (!good)
+      found.push({ what: `${metadataName} ${quote(entry[0])}`, expected: "a string", received: shorten(JSON.stringify(entry[1])) });
     return good;
   });
   return Object.fromEntries(strings);
