@@ -69,3 +69,6 @@ export function serves(have: Layout, need: Layout): boolean {
   const asks = need.halo.some(({ low, high }) => low > 0 || high > 0);
   return have.block === need.block && covers && (!asks || Object.is(have.fill, need.fill));
 }
+
+/** Channels per block that suit a value of so many channels: the whole of a 256-bit tile (16), or 8 where that is enough or pairs do not pack. */
+export const preferredBlock = (channels: number, wide: boolean): number => (wide && channels > 8 ? 16 : 8);
