@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+// Starts the command line: from src where this Node runs TypeScript as it is (a clone), else from dist (the package).
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { fileURLToPath } from "node:url";
+
+const source = new URL("../src/cli/main.ts", import.meta.url);
+const built = new URL("../dist/cli/main.js", import.meta.url);
+const pinned = fileURLToPath(new URL("../node_modules/node/bin/node", import.meta.url));
+
+/** Runs this same file with the Node that the clone pins, and passes its end on. */
+function restartWith(node) {
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
+  // the terminal sends Ctrl-C to both; the child decides, and may take its time to write a checkpoint
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => signal === "SIGINT" || child.kill(signal));
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
+}
+
+async function start(entry) {
+  const { main } = await import(entry.href);
+  process.exitCode = await main(process.argv.slice(2));
+}
+
+if (existsSync(source) && process.features.typescript) await start(source);
+else if (existsSync(source) && existsSync(pinned) && process.execPath !== pinned) restartWith(pinned);
+else if (existsSync(built)) await start(built);
+else {
+  const fix = "Run `npm ci && npm run build` in the folder of the project, or install the published package.";
+  console.error(`toeplitz(start): program: expected ${fileURLToPath(built)}; received nothing there (Node ${process.version}). ${fix}`);
+  process.exitCode = 2;
+}
