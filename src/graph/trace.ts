@@ -9,6 +9,8 @@ export class GraphTracer implements Tracer {
   readonly #nodes: GraphNode[] = [];
   readonly #handles: Value[] = [];
   readonly #named = new Map<string, Value>();
+  /** Operators are pure: the same call on the same values is the same node. */
+  readonly #calls = new Map<string, readonly Value[]>();
   readonly #outputs: { name: string; value: number }[] = [];
   readonly #updates: { state: string; value: number }[] = [];
   /** Path of the layer that is being traced. */
@@ -61,9 +63,13 @@ export class GraphTracer implements Tracer {
 
   apply<P, O>(operator: Operator<P, O>, options: O, inputs: readonly Value[]): readonly Value[] {
     for (const input of inputs) invariant(input.graph === this, () => `${operator.name}: a value of another graph`);
+    const key = `${operator.name} ${JSON.stringify(options)} ${inputs.map((input) => input.id).join(" ")}`;
+    const known = this.#calls.get(key);
+    if (known !== undefined) return known;
     const plan = operator.plan(options, inputs.map((input) => input.type));
     const node = this.#nodes.length;
     const outputs = operator.outputs(plan).map((type, output) => this.#value(type, { kind: "node", node, output }));
+    this.#calls.set(key, outputs);
     this.#nodes.push({
       operator: operator as Operator,
       options,

@@ -46,6 +46,8 @@ export interface Operator<P = unknown, O = unknown> {
   /** Gradients with respect to the inputs, as new nodes (so they can be differentiated again). Absent = zero. */
   gradient(plan: P, node: NodeValues, outputGradients: readonly (Value | undefined)[]): readonly (Value | undefined)[];
   cost(plan: P): Cost;
+  /** True when the output is the input's cells in the same plain order, so that it needs no work at all. */
+  alias?(plan: P): boolean;
   /** A random plan for the laws. */
   sample(random: Random): P;
 }
@@ -131,6 +133,8 @@ export interface Emission {
   /** Read-only tables. */
   readonly constants: readonly (Int32Array | Float32Array)[];
   readonly steps: readonly StepSpec[];
+  /** True when the output may lie in the buffer of an input of the same type and layout: each cell is read before it is written. */
+  readonly inPlace?: boolean;
 }
 
 export type Access = "read" | "write" | "update";

@@ -1,0 +1,114 @@
+import { sameShape } from "../base/types.ts";
+import { call, type Expression, operand } from "../ops/contract.ts";
+import type { Fusion } from "../ops/contract.ts";
+import type { PointwisePlan } from "../ops/pointwise/index.ts";
+import type { Graph, GraphNode } from "./graph.ts";
+
+/** Keeps the nodes that outputs or updates depend on. */
+export function prune(graph: Graph): Graph {
+  const needed = new Set([...graph.outputs, ...graph.updates].map(({ value }) => value));
+  const kept: GraphNode[] = [];
+  for (const node of [...graph.nodes].reverse()) {
+    if (!node.outputs.some((output) => needed.has(output))) continue;
+    for (const input of node.inputs) needed.add(input);
+    kept.push(node);
+  }
+  return withNodes(graph, kept.reverse());
+}
+
+/** The graph with other nodes, whose values know their new producers. */
+function withNodes(graph: Graph, nodes: readonly GraphNode[]): Graph {
+  const values = [...graph.values];
+  nodes.forEach((node, index) => {
+    node.outputs.forEach((value, output) => {
+      values[value] = { type: values[value].type, source: { kind: "node", node: index, output } };
+    });
+  });
+  return { ...graph, values, nodes };
+}
+
+/** Largest number of operands and of calls of a fused formula: beyond that registers spill and nothing is won. */
+const mostOperands = 8;
+const mostCalls = 40;
+
+/** Asks whether some fast algorithm takes this node with this fusion. */
+export type Accepts = (node: GraphNode, fusion: Fusion) => boolean;
+
+/**
+ * Puts pointwise nodes into what produces their operands: pointwise into pointwise, and pointwise as the epilogue of any
+ * node that some algorithm accepts it in. A value is absorbed only when nothing else uses it and the shapes are equal.
+ */
+export function fuse(graph: Graph, accepts: Accepts): Graph {
+  const nodes: (GraphNode | null)[] = [...graph.nodes];
+  const uses = countUses(graph);
+  const producer = new Map<number, number>();
+  graph.nodes.forEach((node, index) => {
+    for (const output of node.outputs) producer.set(output, index);
+  });
+  for (let index = 0; index < nodes.length; index++) {
+    for (;;) {
+      const node = nodes[index];
+      if (node === null || node.operator.name !== "pointwise" || node.fusion !== null) break;
+      const absorbed = absorb(graph, nodes, node, producer, uses, accepts);
+      if (absorbed === null) break;
+      nodes[absorbed.from] = null;
+      nodes[index] = absorbed.node;
+      for (const output of absorbed.node.outputs) producer.set(output, index);
+    }
+  }
+  return withNodes(graph, nodes.filter((node): node is GraphNode => node !== null));
+}
+
+function countUses(graph: Graph): Map<number, number> {
+  const uses = new Map<number, number>();
+  const use = (value: number): void => void uses.set(value, (uses.get(value) ?? 0) + 1);
+  for (const node of graph.nodes) for (const input of new Set(node.inputs)) use(input);
+  for (const { value } of graph.outputs) use(value);
+  for (const { value } of graph.updates) use(value);
+  return uses;
+}
+
+/** One producer of the node's operands taken into it, or null when there is none that can be. */
+function absorb(graph: Graph, nodes: readonly (GraphNode | null)[], node: GraphNode, producer: Map<number, number>, uses: Map<number, number>, accepts: Accepts): { from: number; node: GraphNode } | null {
+  const plan = node.plan as PointwisePlan;
+  for (const value of new Set(node.inputs)) {
+    const from = producer.get(value);
+    const made = from === undefined ? null : nodes[from];
+    if (from === undefined || made === null || uses.get(value) !== 1 || made.outputs.length !== 1) continue;
+    if (!sameShape(graph.values[value].type.shape, plan.output.shape)) continue;
+    const fused = made.operator.name === "pointwise" ? joinPointwise(graph, made, node, value) : asEpilogue(graph, made, node, value, accepts);
+    if (fused !== null) return { from, node: fused };
+  }
+  return null;
+}
+
+/** Replaces operands of a formula. */
+export function rebuild(expression: Expression, by: (index: number) => Expression): Expression {
+  if (expression.kind === "operand") return by(expression.index);
+  return expression.kind === "constant" ? expression : call(expression.name, ...expression.inputs.map((input) => rebuild(input, by)));
+}
+
+const calls = (expression: Expression): number => (expression.kind === "call" ? 1 + expression.inputs.reduce((sum, input) => sum + calls(input), 0) : 0);
+
+function joinPointwise(graph: Graph, made: GraphNode, node: GraphNode, value: number): GraphNode | null {
+  const [inner, outer] = [made.plan as PointwisePlan, node.plan as PointwisePlan];
+  if (made.fusion !== null || inner.tile !== outer.tile) return null;
+  const inputs = [...new Set([...made.inputs, ...node.inputs.filter((input) => input !== value)])];
+  const at = (input: number): Expression => operand(inputs.indexOf(input));
+  const produced = rebuild(inner.expression, (index) => at(made.inputs[index]));
+  const expression = rebuild(outer.expression, (index) => (node.inputs[index] === value ? produced : at(node.inputs[index])));
+  if (inputs.length > mostOperands || calls(expression) > mostCalls) return null;
+  const options = { expression, ...(outer.tile ? { tile: true } : {}) };
+  const plan = node.operator.plan(options, inputs.map((input) => graph.values[input].type));
+  return { ...node, options, plan, inputs };
+}
+
+function asEpilogue(graph: Graph, made: GraphNode, node: GraphNode, value: number, accepts: Accepts): GraphNode | null {
+  if (made.fusion !== null) return null;
+  const plan = node.plan as PointwisePlan;
+  const operands = [...new Set(node.inputs.filter((input) => input !== value))];
+  const epilogue = rebuild(plan.expression, (index) => operand(node.inputs[index] === value ? 0 : 1 + operands.indexOf(node.inputs[index])));
+  const fusion: Fusion = { epilogue, operands: operands.map((input) => graph.values[input].type) };
+  if (operands.length > 4 || calls(epilogue) > mostCalls || !accepts(made, fusion)) return null;
+  return { ...made, inputs: [...made.inputs, ...operands], outputs: node.outputs, fusion };
+}

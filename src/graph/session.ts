@@ -1,0 +1,48 @@
+import type { Tensor } from "../base/types.ts";
+import type { Graph } from "./graph.ts";
+
+/** What a run is given, by the names of the graph's inputs: cells in plain order, or a number for a scalar. */
+export type Feeds = Readonly<Record<string, Float32Array | Int32Array | number>>;
+
+/** What a run returns, by the names of the graph's outputs. The cells are valid until the next run: copy what is to be kept. */
+export type Outputs = Readonly<Record<string, Tensor>>;
+
+/** A compiled graph. Programs of one session share its state. */
+export interface Program {
+  /**
+   * Runs once. `examples` is the number of examples in this batch, the maximum when left out.
+   * Throws: when a feed is missing or of the wrong length.
+   */
+  run(feeds: Feeds, examples?: number): Promise<Outputs>;
+  /** For every node: problem line, algorithm, what refused and why, layout, fusion, bytes, predicted and measured time. */
+  explain(): string;
+  /** Bytes that the plan takes: scratch that programs share, what is kept from run to run, feeds and results. */
+  readonly plannedBytes: number;
+  /** Gives its memory back to the session. */
+  close(): void;
+}
+
+/** Owns the state (parameters, optimiser state, running statistics) and the memory that its programs share. */
+export interface Session {
+  /** The target, with tier and threads: `wasm wide, 2 threads`. Recorded in checkpoints. */
+  readonly description: string;
+  compile(graph: Graph): Promise<Program>;
+  /** Names of the states that the programs compiled so far declare. */
+  states(): string[];
+  read(state: string): Promise<Tensor>;
+  write(state: string, tensor: Tensor): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface SessionOptions {
+  /** Threads that compute; all cores when left out. */
+  readonly threads?: number;
+  /** The highest tier to use; the best that passes its self-test when left out. */
+  readonly tier?: "wide" | "relaxed" | "plain";
+  /** Runs every step on its own and keeps its time for `explain()`. */
+  readonly profile?: boolean;
+}
+
+export interface Target {
+  open(options?: SessionOptions): Promise<Session>;
+}

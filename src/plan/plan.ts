@@ -1,0 +1,38 @@
+import type { Graph, GraphNode } from "../graph/graph.ts";
+import { fuse, prune } from "../graph/rewrite.ts";
+import type { Algorithm, Device, Fusion } from "../ops/contract.ts";
+import type { Buffer, PlannedStep } from "./buffers.ts";
+import { type Choice, choose, offers } from "./choose.ts";
+import { Lowering } from "./lower.ts";
+import { type MemoryPlan, planMemory } from "./memory.ts";
+import { type Schedule, schedule } from "./schedule.ts";
+
+/** Everything that was decided about a graph for one device: what is computed, by which steps, where, and in which order. */
+export interface Plan {
+  readonly graph: Graph;
+  readonly device: Device;
+  readonly choices: readonly Choice[];
+  readonly buffers: readonly Buffer[];
+  readonly steps: readonly PlannedStep[];
+  readonly schedule: Schedule;
+  readonly memory: MemoryPlan;
+}
+
+export interface PlanOptions {
+  /** Whether pointwise formulas are put into what produces their operands. On when left out; the laws compare both. */
+  readonly fusion?: boolean;
+}
+
+/** Plans a graph: fuse, choose algorithms and layouts, lower to steps, schedule, place memory. Pure: equal arguments give equal plans. */
+export function plan(traced: Graph, algorithms: readonly Algorithm[], device: Device, options: PlanOptions = {}): Plan {
+  const pruned = prune(traced);
+  const accepts = (node: GraphNode, fusion: Fusion): boolean =>
+    algorithms.some((algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0);
+  const graph = options.fusion === false ? pruned : fuse(pruned, accepts);
+  const choices = choose(graph, algorithms, device);
+  const lowering = new Lowering(graph, choices, device);
+  lowering.run();
+  const { buffers, steps } = lowering;
+  const scheduled = schedule(buffers, steps);
+  return { graph, device, choices, buffers, steps, schedule: scheduled, memory: planMemory(buffers, scheduled) };
+}

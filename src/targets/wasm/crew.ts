@@ -1,0 +1,170 @@
+import { fail } from "../../base/errors.ts";
+import type { CrewWorker, Host } from "./host.ts";
+import { work } from "./work.ts";
+
+/** An emitted routine, as JavaScript sees it. */
+export type RoutineFunction = (table: number, begin: number, end: number, examples: number) => void;
+
+/** A compiled module and the names of its exports. */
+export interface RoutineModule {
+  readonly id: number;
+  readonly module: WebAssembly.Module;
+}
+
+/** Where a routine is: its module, and its export there. */
+export interface RoutinePlace {
+  readonly module: RoutineModule;
+  readonly name: string;
+}
+
+/** Turns without work before a thread goes to sleep: about 20 us between stages, 60 us between runs. */
+const stageSpins = 3000;
+const runSpins = 10000;
+
+/** Text of a worker: instantiates what it is sent, then takes part in every run until it is called back. */
+function crewMain(port: { on: (listener: (message: unknown) => void) => void; post: (message: unknown) => void }, workStages: typeof work, spins: { stage: number; run: number }): void {
+  let memory: WebAssembly.Memory;
+  let control = 0;
+  let words = new Int32Array(0);
+  let seen = 0;
+  const modules = new Map<number, WebAssembly.Instance>();
+  const programs = new Map<number, RoutineFunction[]>();
+  const serve = (): void => {
+    for (;;) {
+      for (let spin = 0; Atomics.load(words, control) === seen && spin < spins.run; spin++);
+      while (Atomics.load(words, control) === seen) Atomics.wait(words, control, seen);
+      seen = Atomics.load(words, control);
+      if (words.length * 4 !== memory.buffer.byteLength) words = new Int32Array(memory.buffer);
+      if (words[control + 4] !== 0) return;
+      const functions = programs.get(words[control + 2]);
+      if (functions !== undefined) workStages(words, control, seen, functions, spins.stage);
+    }
+  };
+  port.on((message) => {
+    const { start, load, drop, routines, program } = message as { start?: { memory: WebAssembly.Memory; control: number }; load?: RoutineModule[]; drop?: number; routines?: { module: number; name: string }[]; program?: number };
+    if (start !== undefined) {
+      ({ memory, control } = start);
+      words = new Int32Array(memory.buffer);
+    }
+    for (const { id, module } of load ?? []) modules.set(id, new WebAssembly.Instance(module, { env: { memory } }));
+    if (drop !== undefined) programs.delete(drop);
+    if (program !== undefined) programs.set(program, (routines ?? []).map(({ module, name }) => modules.get(module)?.exports[name] as unknown as RoutineFunction));
+    // a run may have begun and ended while this thread was busy here: what counts is what is going on now
+    words = new Int32Array(memory.buffer);
+    seen = Atomics.load(words, control);
+    port.post("ready");
+    serve();
+  });
+}
+
+const workerSource = `
+const main = ${crewMain.toString()};
+const workStages = ${work.toString()};
+const spins = { stage: ${stageSpins}, run: ${runSpins} };
+if (typeof self !== "undefined" && typeof self.postMessage === "function") {
+  main({ on: (listener) => { self.onmessage = (event) => listener(event.data); }, post: (message) => self.postMessage(message) }, workStages, spins);
+} else {
+  const open = (node) => main({ on: (listener) => node.parentPort.on("message", listener), post: (message) => node.parentPort.postMessage(message) }, workStages, spins);
+  if (typeof require === "function") open(require("node:worker_threads")); else import("node:worker_threads").then(open);
+}`;
+
+interface Hired {
+  readonly worker: CrewWorker;
+  /** Modules that it has instantiated. */
+  readonly loaded: Set<number>;
+  /** Told when it has read a message, or failed. */
+  settle: (error?: Error) => void;
+}
+
+/** The threads of one session: the caller's own and its workers. */
+export class Crew {
+  readonly threads: number;
+  readonly #memory: WebAssembly.Memory;
+  readonly #control: number;
+  readonly #workers: Hired[] = [];
+  #words: Int32Array;
+  /** The last broadcast; they are sent one after the other. */
+  #sent: Promise<void>;
+
+  constructor(host: Host, memory: WebAssembly.Memory, controlAddress: number, threads: number) {
+    this.#memory = memory;
+    this.#control = controlAddress / 4;
+    this.#words = new Int32Array(memory.buffer);
+    const start = host.startWorker;
+    this.threads = start === undefined ? 1 : threads;
+    for (let i = 1; i < this.threads && start !== undefined; i++) {
+      const hired: Hired = { worker: start(workerSource), loaded: new Set(), settle: () => {} };
+      hired.worker.onMessage(() => hired.settle());
+      hired.worker.onError((error) => hired.settle(error));
+      this.#workers.push(hired);
+    }
+    this.#sent = this.#broadcast(() => ({ start: { memory, control: this.#control } }), Promise.resolve());
+  }
+
+  /** Calls every worker back to its event loop, gives each one message, and waits until all have read theirs. */
+  async #broadcast(messageFor: (hired: Hired) => unknown, after: Promise<void>): Promise<void> {
+    await after;
+    if (this.#workers.length === 0) return;
+    this.#words = new Int32Array(this.#memory.buffer);
+    this.#words[this.#control + 4] = 1;
+    Atomics.add(this.#words, this.#control, 1);
+    Atomics.notify(this.#words, this.#control);
+    const answers = this.#workers.map((hired) => new Promise<void>((resolve, reject) => {
+      hired.settle = (error) => (error === undefined ? resolve() : reject(error));
+      hired.worker.post(messageFor(hired));
+    }));
+    try {
+      await Promise.all(answers);
+    } catch (error) {
+      fail("session", "threads", "worker thread", "to start and to load its routines", (error as Error).message, "Try threads: 1.");
+    }
+  }
+
+  /** Makes a program's routines known to every worker. */
+  teach(program: number, routines: readonly RoutinePlace[]): Promise<void> {
+    const modules = [...new Set(routines.map(({ module }) => module))];
+    const places = routines.map(({ module, name }) => ({ module: module.id, name }));
+    this.#sent = this.#broadcast((hired) => {
+      const load = modules.filter(({ id }) => !hired.loaded.has(id));
+      for (const { id } of load) hired.loaded.add(id);
+      return { load, routines: places, program };
+    }, this.#sent);
+    return this.#sent;
+  }
+
+  /** Waits until every worker has read all that it was sent. */
+  settled(): Promise<void> {
+    return this.#sent;
+  }
+
+  /** Lets the workers forget a program. */
+  forget(program: number): Promise<void> {
+    this.#sent = this.#broadcast(() => ({ drop: program }), this.#sent);
+    return this.#sent;
+  }
+
+  /** Runs the stages of a script with every thread; returns when all is done. */
+  run(scriptWord: number, program: number, examples: number, functions: readonly RoutineFunction[]): void {
+    if (this.#words.length * 4 !== this.#memory.buffer.byteLength) this.#words = new Int32Array(this.#memory.buffer);
+    const words = this.#words;
+    const run = (Atomics.load(words, this.#control) + 1) | 0;
+    words[this.#control + 1] = scriptWord;
+    words[this.#control + 2] = program;
+    words[this.#control + 3] = examples;
+    words[this.#control + 4] = 0;
+    const stages = words[scriptWord];
+    for (let stage = 0; stage < stages; stage++) {
+      const at = scriptWord + 1 + 5 * stage;
+      Atomics.store(words, at + 4, 0);
+      Atomics.store(words, at + 3, (run & 0x7ff) << 20);
+    }
+    Atomics.store(words, this.#control, run);
+    Atomics.notify(words, this.#control);
+    work(words, this.#control, run, functions, stageSpins);
+  }
+
+  close(): void {
+    for (const { worker } of this.#workers) worker.terminate();
+    this.#workers.length = 0;
+  }
+}

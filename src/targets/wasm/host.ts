@@ -1,0 +1,21 @@
+/** A worker thread, as Node and browsers both have them. */
+export interface CrewWorker {
+  post(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  onError(listener: (error: Error) => void): void;
+  terminate(): void;
+}
+
+/** What the wasm target needs of where it runs; composition roots provide it. */
+export interface Host {
+  /** Cores that threads may use. */
+  readonly cores: number;
+  /** Starts a worker from the text of its program; absent where there are no workers. */
+  readonly startWorker?: (source: string) => CrewWorker;
+  /** Asks the engine for 256-bit code (V8's revectoriser); false where it cannot be had. */
+  readonly enableWide: () => boolean;
+  /** Asks the engine for relaxed SIMD where that is behind a flag. */
+  readonly enableRelaxed: () => void;
+  /** Asks the engine to compile what follows at once and fully, where that can be asked. */
+  readonly compileEagerly: <T>(compile: () => T) => T;
+}

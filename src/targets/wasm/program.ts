@@ -1,0 +1,227 @@
+import { fail } from "../../base/errors.ts";
+import { printType, size, type Tensor } from "../../base/types.ts";
+import { inputsOf, maximalExamples } from "../../graph/graph.ts";
+import type { Feeds, Outputs, Program } from "../../graph/session.ts";
+import type { Chunks } from "../../ops/contract.ts";
+import { explain } from "../../plan/explain.ts";
+import { bufferBytes } from "../../plan/memory.ts";
+import type { Plan } from "../../plan/plan.ts";
+import type { Stage } from "../../plan/schedule.ts";
+import type { RoutineFunction } from "./crew.ts";
+import type { WasmSession } from "./session.ts";
+
+/** Below this predicted time (ns) waking the workers costs more than they help. */
+const worthThreads = 60_000;
+
+const chunkCount = ({ each, group }: Chunks, examples: number): number => (group === 0 ? each : each * Math.ceil(examples / group));
+
+/** Programs of the process are numbered, so that workers can tell them apart. */
+let programs = 0;
+
+/** Stages of a program as the threads read them: see work.ts. */
+interface Script {
+  readonly stages: readonly Stage[];
+  readonly word: number;
+}
+
+/** A plan with its memory, ready to run. */
+export class WasmProgram implements Program {
+  readonly id = ++programs;
+  readonly plannedBytes: number;
+  readonly #session: WasmSession;
+  readonly #plan: Plan;
+  readonly #functions: readonly RoutineFunction[];
+  readonly #owned: { readonly address: number; readonly bytes: number }[] = [];
+  /** Address of each buffer; transient ones are offsets until the session says where scratch begins. */
+  readonly #addresses: number[];
+  readonly #tables: readonly number[];
+  readonly #derived: Script;
+  readonly #main: Script;
+  readonly #names: { readonly inputs: ReturnType<typeof inputsOf>; readonly updated: readonly string[]; readonly derivedFrom: readonly string[] };
+  readonly #parallel: boolean;
+  readonly #times: Float64Array;
+  #runs = 0;
+  #countsFor = -1;
+  #derivedAt = "";
+  #closed = false;
+
+  constructor(session: WasmSession, plan: Plan, functions: readonly RoutineFunction[]) {
+    this.#session = session;
+    this.#plan = plan;
+    this.#functions = functions;
+    const { buffers, steps, schedule, memory, graph } = plan;
+    const kept = this.#own(memory.keptBytes, "derived values");
+    this.#addresses = buffers.map(({ id, words, use }) => {
+      if (use.kind === "transient") return memory.kept[id] ? kept + memory.offsets[id] : -1;
+      return use.kind === "state" ? session.stateAddress(use.name) : this.#own(bufferBytes(words), use.kind);
+    });
+    this.#tables = steps.map((step) => this.#own(4 * step.operands.length, "tables"));
+    this.#derived = this.#script(schedule.derived);
+    this.#main = this.#script(schedule.stages);
+    this.plannedBytes = memory.transientBytes + this.#owned.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#names = {
+      inputs: inputsOf(graph),
+      updated: graph.updates.map(({ state }) => state),
+      derivedFrom: [...new Set(schedule.derived.flat().flatMap((step) => steps[step].operands.flatMap(({ buffer }) => { const { use } = buffers[buffer]; return use.kind === "state" ? [use.name] : []; })))],
+    };
+    this.#parallel = plan.choices.reduce((sum, { estimate }) => sum + estimate, 0) > worthThreads;
+    this.#times = new Float64Array(steps.length);
+    this.#writeConstants();
+  }
+
+  #own(bytes: number, what: string): number {
+    const address = this.#session.memory.allocate(bytes, what);
+    this.#owned.push({ address, bytes });
+    return address;
+  }
+
+  #script(stages: readonly Stage[]): Script {
+    const entries = stages.reduce((sum, stage) => sum + stage.length, 0);
+    const word = this.#own(4 * (1 + 5 * stages.length + 3 * entries), "script") / 4;
+    const words = this.#session.words();
+    words[word] = stages.length;
+    let entry = 0;
+    stages.forEach((stage, index) => {
+      words.set([entry, stage.length], word + 1 + 5 * index);
+      for (const step of stage) {
+        words.set([step, this.#tables[step]], word + 1 + 5 * stages.length + 3 * entry);
+        entry++;
+      }
+    });
+    return { stages, word };
+  }
+
+  #writeConstants(): void {
+    const words = this.#session.words();
+    const floats = this.#session.floats();
+    this.#plan.buffers.forEach(({ use, id, words: count }) => {
+      if (use.kind !== "constant") return;
+      const at = this.#addresses[id] / 4;
+      const { content } = use;
+      if (ArrayBuffer.isView(content)) words.set(new Int32Array(content.buffer, content.byteOffset, content.length), at);
+      else if ("fill" in content) floats.fill(content.fill, at, at + count);
+      else if (content.dtype === "f32") floats.set(content.data, at);
+      else words.set(content.data, at);
+    });
+  }
+
+  /** Writes the tables of addresses; called when the session's scratch has moved. */
+  relocate(scratch: number): void {
+    const words = this.#session.words();
+    const { memory, steps } = this.#plan;
+    steps.forEach((step, index) => {
+      step.operands.forEach(({ buffer }, i) => {
+        const own = this.#addresses[buffer];
+        words[this.#tables[index] / 4 + i] = own >= 0 ? own : scratch + memory.offsets[buffer];
+      });
+    });
+  }
+
+  get scratchBytes(): number {
+    return this.#plan.memory.transientBytes;
+  }
+
+  async run(feeds: Feeds, examples = maximalExamples(this.#plan.graph)): Promise<Outputs> {
+    return this.runNow(feeds, examples);
+  }
+
+  /** Runs on the calling thread and the session's workers, and returns when it is done. */
+  runNow(feeds: Feeds, examples = maximalExamples(this.#plan.graph)): Outputs {
+    if (this.#closed) fail("program", "run", "program", "open", "closed");
+    this.#feed(feeds, examples);
+    this.#setCounts(examples);
+    const version = this.#session.versions(this.#names.derivedFrom);
+    if (version !== this.#derivedAt) {
+      this.#execute(this.#derived, examples);
+      this.#derivedAt = version;
+    }
+    this.#execute(this.#main, examples);
+    this.#runs++;
+    this.#session.touch(this.#names.updated);
+    return this.#results(examples);
+  }
+
+  #feed(feeds: Feeds, examples: number): void {
+    const most = maximalExamples(this.#plan.graph);
+    if (!(Number.isInteger(examples) && examples >= 1 && examples <= most)) fail("program", "run", "examples", `an integer from 1 to ${most}`, examples, "The maximum is fixed when the graph is made.");
+    const floats = this.#session.floats();
+    const words = this.#session.words();
+    for (const { name, value, type } of this.#names.inputs) {
+      const given = feeds[name];
+      if (given === undefined) fail("program", "run", `feed ${name}`, printType(type), "nothing");
+      const buffer = this.#inputBuffer(name);
+      if (buffer === undefined) continue;
+      const at = this.#addresses[buffer] / 4;
+      const cells = type.batched ? (size(type.shape) / type.shape[0]) * examples : size(type.shape);
+      const length = typeof given === "number" ? 1 : given.length;
+      if (length < cells) fail("program", "run", `feed ${name}`, `${cells} cells for ${printType(this.#plan.graph.values[value].type)} with ${examples} examples`, length);
+      const target = type.dtype === "f32" ? floats : words;
+      if (typeof given === "number") target[at] = given;
+      else target.set(given.length === cells ? given : given.subarray(0, cells), at);
+    }
+    for (const { use, id } of this.#plan.buffers) if (use.kind === "examples") floats[this.#addresses[id] / 4] = examples;
+  }
+
+  #inputBuffer(name: string): number | undefined {
+    return this.#plan.buffers.find(({ use }) => use.kind === "input" && use.name === name)?.id;
+  }
+
+  #setCounts(examples: number): void {
+    if (examples === this.#countsFor) return;
+    this.#countsFor = examples;
+    const words = this.#session.words();
+    for (const { stages, word } of [this.#derived, this.#main]) {
+      let entry = word + 1 + 5 * stages.length;
+      stages.forEach((stage, index) => {
+        let total = 0;
+        for (const step of stage) {
+          const count = chunkCount(this.#plan.steps[step].chunks, examples);
+          words[entry + 2] = count;
+          total += count;
+          entry += 3;
+        }
+        words[word + 1 + 5 * index + 2] = total;
+      });
+    }
+  }
+
+  #execute({ stages, word }: Script, examples: number): void {
+    const { crew, profile } = this.#session;
+    if (crew !== null && this.#parallel && !profile) {
+      crew.run(word, this.id, examples, this.#functions);
+      return;
+    }
+    for (const stage of stages) {
+      for (const step of stage) {
+        const start = profile ? performance.now() : 0;
+        this.#functions[step](this.#tables[step], 0, chunkCount(this.#plan.steps[step].chunks, examples), examples);
+        if (profile) this.#times[step] += performance.now() - start;
+      }
+    }
+  }
+
+  #results(examples: number): Outputs {
+    const results: Record<string, Tensor> = {};
+    for (const { use, id, value } of this.#plan.buffers) {
+      if (use.kind !== "output" || value === null) continue;
+      const { type } = value;
+      const shape = type.batched ? [examples, ...type.shape.slice(1)] : type.shape;
+      const at = this.#addresses[id] / 4;
+      const view = type.dtype === "f32" ? this.#session.floats() : this.#session.words();
+      results[use.name] = { dtype: type.dtype, shape, data: view.subarray(at, at + size(shape)) };
+    }
+    return results;
+  }
+
+  explain(): string {
+    const measured = this.#session.profile && this.#runs > 0 ? Array.from(this.#times, (ms) => (ms * 1e6) / this.#runs) : null;
+    return explain(this.#plan, measured);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const { address, bytes } of this.#owned) this.#session.memory.release(address, bytes);
+    this.#session.forget(this);
+  }
+}

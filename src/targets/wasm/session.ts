@@ -1,0 +1,193 @@
+import { fail } from "../../base/errors.ts";
+import { printType, sameShape, size, type Tensor, type TensorType } from "../../base/types.ts";
+import { type Graph, statesOf } from "../../graph/graph.ts";
+import type { Session, SessionOptions, Target } from "../../graph/session.ts";
+import type { Algorithm, Device } from "../../ops/contract.ts";
+import { bufferBytes } from "../../plan/memory.ts";
+import { type PlanOptions, plan } from "../../plan/plan.ts";
+import { Crew, type RoutineFunction, type RoutinePlace } from "./crew.ts";
+import { detectDevice } from "./device.ts";
+import type { Host } from "./host.ts";
+import { SessionMemory } from "./memory.ts";
+import { WasmProgram } from "./program.ts";
+import { RoutineCache } from "./routines.ts";
+
+/** Address 0 stays free, so that a zero address is always a bug; the threads' control words follow it. */
+const controlAddress = 64;
+const reservedBytes = 4096;
+
+/** The wasm target on one host. Compiled routines are kept for the whole process. */
+export function wasmTarget(host: Host, algorithms: readonly Algorithm[]): Target & { open(options?: SessionOptions & PlanOptions): Promise<WasmSession> } {
+  const cache = new RoutineCache();
+  return {
+    async open(options = {}) {
+      const device = detectDevice(host, options.tier);
+      const session = new WasmSession(host, algorithms, device, cache, options);
+      await session.ready();
+      return session;
+    },
+  };
+}
+
+interface StateSlot {
+  readonly type: TensorType;
+  readonly address: number;
+  version: number;
+}
+
+/** One memory, its state, its threads, and the programs that share them. */
+export class WasmSession implements Session {
+  readonly memory: SessionMemory;
+  readonly device: Device;
+  readonly crew: Crew | null;
+  readonly profile: boolean;
+  readonly #host: Host;
+  readonly #algorithms: readonly Algorithm[];
+  readonly #cache: RoutineCache;
+  readonly #options: SessionOptions & PlanOptions;
+  readonly #states = new Map<string, StateSlot>();
+  readonly #programs = new Set<WasmProgram>();
+  readonly #instances = new Map<number, WebAssembly.Instance>();
+  #scratch = { address: 0, bytes: 0 };
+  #words: Int32Array;
+  #floats: Float32Array;
+  #closed = false;
+
+  constructor(host: Host, algorithms: readonly Algorithm[], device: Device, cache: RoutineCache, options: SessionOptions & PlanOptions) {
+    this.#host = host;
+    this.#algorithms = algorithms;
+    this.device = device;
+    this.#cache = cache;
+    this.#options = options;
+    this.profile = options.profile ?? false;
+    this.memory = new SessionMemory(reservedBytes);
+    this.#words = new Int32Array(this.memory.memory.buffer);
+    this.#floats = new Float32Array(this.memory.memory.buffer);
+    const threads = Math.max(1, options.threads ?? host.cores);
+    this.crew = threads > 1 && this.memory.shared && host.startWorker !== undefined ? new Crew(host, this.memory.memory, controlAddress, threads) : null;
+  }
+
+  get description(): string {
+    const threads = this.crew?.threads ?? 1;
+    return `wasm ${this.device.tier}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
+  }
+
+  /** Waits for the workers. */
+  async ready(): Promise<void> {
+    await this.crew?.settled();
+  }
+
+  /** The memory as 32-bit words; made anew after it has grown. */
+  words(): Int32Array {
+    this.#refresh();
+    return this.#words;
+  }
+
+  /** The memory as 32-bit floats; made anew after it has grown. */
+  floats(): Float32Array {
+    this.#refresh();
+    return this.#floats;
+  }
+
+  #refresh(): void {
+    if (this.#words.byteLength === this.memory.bytes) return;
+    this.#words = new Int32Array(this.memory.memory.buffer);
+    this.#floats = new Float32Array(this.memory.memory.buffer);
+  }
+
+  async compile(graph: Graph): Promise<WasmProgram> {
+    this.#open();
+    const planned = plan(graph, this.#algorithms, this.device, this.#options);
+    for (const { name, type } of statesOf(planned.graph)) this.#declare(name, type);
+    for (const { state, value } of planned.graph.updates) this.#declare(state, planned.graph.values[value].type);
+    const places = await this.#cache.compile(planned.steps.map(({ routine }) => routine), { shared: this.memory.shared, maximum: this.memory.maximumPages }, this.#host);
+    const program = new WasmProgram(this, planned, places.map((place) => this.#function(place)));
+    this.#programs.add(program);
+    await this.crew?.teach(program.id, places);
+    if (program.scratchBytes > this.#scratch.bytes) this.#moveScratch(program.scratchBytes);
+    else program.relocate(this.#scratch.address);
+    return program;
+  }
+
+  #open(): void {
+    if (this.#closed) fail("session", "", "session", "open", "closed");
+  }
+
+  #function({ module, name }: RoutinePlace): RoutineFunction {
+    let instance = this.#instances.get(module.id);
+    if (instance === undefined) {
+      instance = new WebAssembly.Instance(module.module, { env: { memory: this.memory.memory } });
+      this.#instances.set(module.id, instance);
+    }
+    return instance.exports[name] as unknown as RoutineFunction;
+  }
+
+  #declare(name: string, type: TensorType): void {
+    const known = this.#states.get(name);
+    if (known === undefined) {
+      this.#states.set(name, { type, address: this.memory.allocate(bufferBytes(size(type.shape)), `state ${name}`), version: 0 });
+    } else if (!sameShape(known.type.shape, type.shape) || known.type.dtype !== type.dtype) {
+      fail("session", "compile", `state ${name}`, `${printType(known.type)} as other programs of this session have it`, printType(type), "Open another session for another net.");
+    }
+  }
+
+  /** Programs run one at a time, so they share their scratch: as much as the largest needs. */
+  #moveScratch(bytes: number): void {
+    if (this.#scratch.bytes > 0) this.memory.release(this.#scratch.address, this.#scratch.bytes);
+    this.#scratch = { address: this.memory.allocate(bytes, "scratch"), bytes };
+    for (const program of this.#programs) program.relocate(this.#scratch.address);
+  }
+
+  stateAddress(name: string): number {
+    return this.#slot(name).address;
+  }
+
+  #slot(name: string): StateSlot {
+    const slot = this.#states.get(name);
+    if (slot === undefined) fail("session", "state", "name of a state", [...this.#states.keys()].join(", ") || "none yet: compile a program first", name);
+    return slot;
+  }
+
+  /** Versions of some states, as one string to compare. */
+  versions(names: readonly string[]): string {
+    return `v${names.map((name) => this.#slot(name).version).join(" ")}`;
+  }
+
+  /** Notes that states were written by a program. */
+  touch(names: readonly string[]): void {
+    for (const name of names) this.#slot(name).version++;
+  }
+
+  states(): string[] {
+    return [...this.#states.keys()];
+  }
+
+  async read(state: string): Promise<Tensor> {
+    const { type, address } = this.#slot(state);
+    const cells = size(type.shape);
+    const view = type.dtype === "f32" ? this.floats() : this.words();
+    return { dtype: type.dtype, shape: type.shape, data: view.slice(address / 4, address / 4 + cells) };
+  }
+
+  async write(state: string, { shape, data }: Tensor): Promise<void> {
+    const slot = this.#slot(state);
+    if (!sameShape(slot.type.shape, shape) || data.length !== size(shape)) fail("session", "write", `state ${state}`, printType(slot.type), `[${shape.join(",")}] with ${data.length} cells`);
+    const view = slot.type.dtype === "f32" ? this.floats() : this.words();
+    view.set(data, slot.address / 4);
+    slot.version++;
+  }
+
+  /** A program was closed. */
+  forget(program: WasmProgram): void {
+    this.#programs.delete(program);
+    void this.crew?.forget(program.id);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.crew?.close();
+    this.#programs.clear();
+    this.#instances.clear();
+  }
+}
