@@ -12,8 +12,9 @@ const pinned = fileURLToPath(new URL("../node_modules/node/bin/node", import.met
 /** Runs this same file with the Node that the clone pins, and passes its end on. */
 function restartWith(node) {
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
-  // the terminal sends Ctrl-C to both; the child decides, and may take its time to write a checkpoint
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => signal === "SIGINT" || child.kill(signal));
+  // a terminal sends Ctrl-C to both: the child decides, and may take its time to write a checkpoint
+  process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }
 
