@@ -1,0 +1,2 @@
+export { broadcastLike, pointwise, pointwiseOperator } from "./operators.ts";
+export { operandMap, type PointwiseOptions, type PointwisePlan } from "./plan.ts";

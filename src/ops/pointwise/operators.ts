@@ -1,0 +1,107 @@
+import { Problems } from "../../base/errors.ts";
+import { printType, type TensorType } from "../../base/types.ts";
+import { type Expression, type Operator, operand, type Value } from "../contract.ts";
+import { operandsOf, rebuild, simplify } from "../expression/simplify.ts";
+import {
+  costReduce,
+  parseReduce,
+  planReduce,
+  printReduce,
+  type ReduceOptions,
+  type ReducePlan,
+  reduceOptions,
+  referenceReduce,
+  sampleReduce,
+} from "../reduce/fold.ts";
+import { gradientPointwise } from "./gradient.ts";
+import {
+  broadcastType,
+  costPointwise,
+  type PointwiseOptions,
+  type PointwisePlan,
+  parsePointwise,
+  planPointwise,
+  printPointwise,
+  referencePointwise,
+} from "./plan.ts";
+import { samplePointwise } from "./sample.ts";
+
+/**
+ * Z[c] = formula of the operands' cells at c mod extent.
+ * Source: one row of `expression/table.ts` per function.
+ * Shapes: right-aligned; an operand's extent is the result's, 1, or with `tile` any; a batched operand has every axis of the
+ * result, the example axis first. An operand that the formula does not read gives its shape only. Operands of i32 and u8 are
+ * read as numbers; the result is f32.
+ * Throws: when shapes do not fit or the formula is wrong.
+ */
+export const pointwiseOperator: Operator<PointwisePlan, PointwiseOptions> = {
+  name: "pointwise",
+  plan: planPointwise,
+  inputs: (plan) => plan.operands,
+  outputs: (plan) => [plan.output],
+  line: printPointwise,
+  parse: parsePointwise,
+  reference: referencePointwise,
+  gradient: (plan, node, gradients) => gradientPointwise(plan, node, gradients, { pointwise, fold }),
+  cost: costPointwise,
+  sample: samplePointwise,
+};
+
+/**
+ * Z[e] = sum of the cells c with c mod extents = e, summed over the run's examples unless they are kept: the adjoint of broadcasting.
+ * Shapes: V [..., m] -> Z [..., e], right-aligned; leading axes beyond Z's are summed whole.
+ * Throws: when an extent of the result is larger than the input's.
+ */
+export const reduceOperator: Operator<ReducePlan, ReduceOptions> = {
+  name: "reduce",
+  plan: planReduce,
+  inputs: (plan) => [plan.input],
+  outputs: (plan) => [plan.output],
+  line: printReduce,
+  parse: parseReduce,
+  reference: referenceReduce,
+  // pointwise and reduce stand in one file because the gradient of each is made of the other
+  gradient: (_, { inputs: [input] }, [gradient]) => [gradient === undefined ? undefined : broadcastLike(gradient, input)],
+  cost: costReduce,
+  sample: sampleReduce,
+};
+
+/** The value repeated over the shape of another, of which only the type is used. */
+export function broadcastLike(value: Value, like: Value): Value {
+  const lead = like.type.shape.length - value.type.shape.length;
+  const tile = value.type.shape.some((extent, axis) => extent !== 1 && extent !== like.type.shape[lead + axis]);
+  return pointwise(operand(1), [like, value], { tile });
+}
+
+/** Sums a value to a smaller type: examples when it is not batched, and positions with equal remainder on every axis. */
+export function fold(value: Value, output: TensorType): Value {
+  if (printType(value.type) === printType(output)) return value;
+  return value.graph.apply(reduceOperator, reduceOptions(output), [value])[0];
+}
+
+/**
+ * Applies a formula to values. Values that occur twice become one operand; those that neither the formula nor the shape of the
+ * result needs are left out; a formula that is just one operand of the result's type is that operand.
+ */
+export function pointwise(expression: Expression, operands: readonly Value[], options: { readonly tile?: boolean } = {}): Value {
+  const tile = options.tile === true;
+  const types = operands.map((value) => value.type);
+  const { output } = planPointwise({ expression, tile }, types);
+  const simple = simplify(expression);
+  if (simple.kind === "operand" && printType(types[simple.index]) === printType(output)) return operands[simple.index];
+  const first = (index: number): number => operands.findIndex((value) => value.id === operands[index].id);
+  const read = new Set(operandsOf(simple).map(first));
+  let kept = operands.map((_, index) => index).filter((index) => first(index) === index);
+  for (const index of [...kept].reverse()) {
+    const fewer = kept.filter((other) => other !== index);
+    const type = broadcastType(
+      new Problems("pointwise"),
+      fewer.map((other) => types[other]),
+      tile,
+    );
+    if (!read.has(index) && fewer.length > 0 && printType(type) === printType(output)) kept = fewer;
+  }
+  const renumbered = rebuild(simple, (part) => (part.kind === "operand" ? operand(kept.indexOf(first(part.index))) : part));
+  const inputs = kept.map((index) => operands[index]);
+  return inputs[0].graph.apply(pointwiseOperator, tile ? { expression: renumbered, tile } : { expression: renumbered }, inputs)[0];
+}
