@@ -30,8 +30,8 @@ export function normaliseInto(pixels: Uint8Array | Float32Array, from: number, s
     const source = from + channel * cells;
     const target = offset + channel * cells;
     if (pixels instanceof Uint8Array) {
-      const row = channels === 1 ? table : table.subarray(channel << 8, (channel + 1) << 8);
-      for (let cell = 0; cell < cells; cell++) into[target + cell] = row[pixels[source + cell]];
+      const row = channel << 8;
+      for (let cell = 0; cell < cells; cell++) into[target + cell] = table[row + pixels[source + cell]];
     } else {
       const mean = normalisation.mean[channel];
       const deviation = normalisation.deviation[channel];

@@ -22,5 +22,5 @@ export const browserHost: Host = {
     : {}),
   enableWide: () => false,
   enableRelaxed: () => {},
-  compileEagerly: (compile) => compile(),
+  compile: (bytes) => WebAssembly.compile(bytes),
 };

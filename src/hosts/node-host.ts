@@ -42,12 +42,13 @@ export const nodeHost: Host = {
   enableRelaxed: () => {
     if (mayFlag() && major < 22) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
   },
-  compileEagerly: (compile) => {
-    if (!mayFlag()) return compile();
+  compile: async (bytes) => {
+    if (!mayFlag()) return new WebAssembly.Module(bytes);
+    // all functions at once, on all cores, with the optimising compiler; the asynchronous call reads the flags too late
     v8.setFlagsFromString("--no-wasm-lazy-compilation");
     v8.setFlagsFromString("--no-liftoff");
     try {
-      return compile();
+      return new WebAssembly.Module(bytes);
     } finally {
       v8.setFlagsFromString("--wasm-lazy-compilation");
       v8.setFlagsFromString("--liftoff");

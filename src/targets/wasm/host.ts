@@ -16,6 +16,6 @@ export interface Host {
   readonly enableWide: () => boolean;
   /** Asks the engine for relaxed SIMD where that is behind a flag. */
   readonly enableRelaxed: () => void;
-  /** Asks the engine to compile what follows at once and fully, where that can be asked. */
-  readonly compileEagerly: <T>(compile: () => T) => T;
+  /** Compiles a module, at once and fully where that can be asked. */
+  readonly compile: (bytes: Uint8Array<ArrayBuffer>) => Promise<WebAssembly.Module>;
 }

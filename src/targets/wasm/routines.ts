@@ -21,8 +21,7 @@ export class RoutineCache {
         builder.export(name, routine.build(builder));
         names.set(key, name);
       }
-      const bytes = builder.encode();
-      const module = await host.compileEagerly(() => WebAssembly.compile(bytes));
+      const module = await host.compile(builder.encode());
       const made: RoutineModule = { id: ++this.#modules, module };
       for (const [key, name] of names) this.#places.set(key, { module: made, name });
     }

@@ -1,0 +1,70 @@
+import { fail } from "../base/errors.ts";
+import { type Augmenter, augmenter } from "./augment.ts";
+import type { AugmentJob, ExampleData, FileExamples, FillJob } from "./dataset.ts";
+import { normaliseInto, type Scale, scaleOf } from "./normalise.ts";
+
+/** Fills batches; the same code in the thread of training and beside it, hence the same bits. */
+export interface Filler {
+  /** Fills one batch: at once, or when the returned promise is kept. */
+  fill(job: FillJob): Promise<void> | undefined;
+  /** The stored numbers of one example. */
+  load(row: number): Promise<Uint8Array | Float32Array>;
+}
+
+/** Pictures decoded at the same time in one thread. */
+const decodedAtOnce = 8;
+
+/** Prepares the filling of batches from examples. */
+export function openFiller(data: ExampleData): Filler {
+  const { place, shape, normalisation } = data;
+  const cells = shape.reduce((product, extent) => product * extent, 1);
+  const scale = scaleOf(shape, normalisation, place.kind === "files" || place.pixels instanceof Uint8Array);
+  if (place.kind === "stored") {
+    const { pixels } = place;
+    return {
+      fill({ rows, ids, into, augment }) {
+        const write = writer(shape, scale, augment);
+        for (let index = 0; index < rows.length; index++) write({ pixels, from: rows[index] * cells, id: ids[index] }, into, index * cells);
+        return undefined;
+      },
+      load: async (row) => pixels.slice(row * cells, (row + 1) * cells),
+    };
+  }
+  const load = pictureLoader(place, shape);
+  return {
+    async fill({ rows, ids, into, augment }) {
+      const write = writer(shape, scale, augment);
+      for (let start = 0; start < rows.length; start += decodedAtOnce) {
+        const pictures = await Promise.all(Array.from(rows.subarray(start, start + decodedAtOnce), load));
+        for (const [index, pixels] of pictures.entries()) write({ pixels, from: 0, id: ids[start + index] }, into, (start + index) * cells);
+      }
+    },
+    load,
+  };
+}
+
+function writer(shape: readonly number[], scale: Scale, augment: AugmentJob | undefined): Augmenter {
+  if (augment !== undefined) return augmenter(augment.augmentation, shape, scale, augment.seed, augment.epoch);
+  return ({ pixels, from }, into, offset) => normaliseInto(pixels, from, scale, into, offset);
+}
+
+/** Decodes pictures by their row. Throws ToeplitzError when a file cannot be read any more. */
+function pictureLoader(place: FileExamples, [channels, height, width]: readonly number[]): (row: number) => Promise<Uint8Array> {
+  const decoder = import("./decode.ts").then(async (module) => ({
+    decode: await module.openDecoder(place.decoder, place.maximumPixels),
+    writePlanes: module.writePlanes,
+    readFile: (await import("node:fs/promises")).readFile,
+  }));
+  return async (row) => {
+    const { decode, writePlanes, readFile } = await decoder;
+    const path = place.paths[row];
+    const raster = await readFile(path).then(
+      (bytes) => decode(bytes, width, height),
+      (error: Error) => ({ fault: error.message }),
+    );
+    if ("fault" in raster) fail("data", path, "picture", "one that could be read when the set was opened", raster.fault);
+    const pixels = new Uint8Array(channels * height * width);
+    writePlanes(raster, channels, pixels, 0);
+    return pixels;
+  };
+}

@@ -1,0 +1,69 @@
+import { type Axis, span } from "../../grid/axis.ts";
+import type { Device, Margin } from "../contract.ts";
+
+/**
+ * One family of result cells along an axis: result cell first + step j (0 <= j < count) gathers the source cells
+ * stride j + offset, one for each tap, in the order of rising offsets.
+ */
+export interface Sweep {
+  readonly first: number;
+  readonly step: number;
+  readonly count: number;
+  readonly stride: number;
+  readonly taps: readonly { readonly tap: number; readonly offset: number }[];
+}
+
+/** Leaves out taps that meet nothing but padding, so that tiny maps do not pay for them. */
+function sweep(first: number, step: number, count: number, stride: number, taps: Sweep["taps"], extent: number): Sweep {
+  const meets = (offset: number): boolean => {
+    const from = Math.max(0, Math.ceil(-offset / stride));
+    return from < count && stride * from + offset < extent;
+  };
+  return { first, step, count, stride, taps: taps.filter(({ offset }) => meets(offset)).sort((a, b) => a.offset - b.offset) };
+}
+
+/** Forward: every output cell gathers input cells output * stride + tap * dilation - low. */
+export function forwardSweeps(axis: Axis): Sweep[] {
+  const taps = Array.from({ length: axis.kernel }, (_, tap) => ({ tap, offset: tap * axis.dilation - axis.low }));
+  return [sweep(0, 1, axis.output, axis.stride, taps, axis.input)];
+}
+
+/**
+ * Input gradient by phases: input cells first + stride j meet the taps with first + low - tap * dilation divisible by the
+ * stride, each at output cell j + offset. A phase without taps is a family of zeros.
+ */
+export function inputSweeps(axis: Axis): Sweep[] {
+  return Array.from({ length: Math.min(axis.stride, axis.input) }, (_, first) => {
+    const taps = Array.from({ length: axis.kernel }, (_, tap) => ({ tap, offset: (first + axis.low - tap * axis.dilation) / axis.stride }));
+    const count = Math.ceil((axis.input - first) / axis.stride);
+    return sweep(first, axis.stride, count, 1, taps.filter(({ offset }) => Number.isInteger(offset)), axis.output);
+  });
+}
+
+/** Cells around a source axis of that extent that the sweeps read. */
+export function haloOf(sweeps: readonly Sweep[], extent: number): Margin {
+  let [low, high] = [0, 0];
+  for (const { taps, count, stride } of sweeps) {
+    for (const { offset } of taps) {
+      low = Math.max(low, -offset);
+      high = Math.max(high, stride * (count - 1) + offset - (extent - 1));
+    }
+  }
+  return { low, high };
+}
+
+/** Every way to take one entry of each list, the last list fastest. */
+export const product = <T>(lists: readonly (readonly T[])[]): T[][] =>
+  lists.reduce<T[][]>((heads, list) => heads.flatMap((head) => list.map((item) => [...head, item])), [[]]);
+
+/** Vectors of a register tile that so many lanes and cells fill; two or three registers stay free for the kernel and the splat. */
+export function tileCells(lanes: number, device: Device): number {
+  if (lanes > 8) return device.fma ? 6 : 5;
+  if (device.wide) return 8;
+  return device.fma ? 6 : 5;
+}
+
+/** Cells that a dilated kernel spans on an axis. */
+export const reach = (axis: Axis): number => span(axis.kernel, axis.dilation);
+
+export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
