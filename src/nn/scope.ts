@@ -1,0 +1,129 @@
+import { fail, invariant } from "../base/errors.ts";
+import { keyOf } from "../base/random.ts";
+import { printType, sameShape, tensorType, type TensorType } from "../base/types.ts";
+import type { GraphTracer } from "../graph/trace.ts";
+import type { Value } from "../ops/contract.ts";
+import { randomUniform } from "../ops.ts";
+import type { Initialiser } from "./initialisers.ts";
+
+/** A trained state: its name is the path of its layer and its own name, e.g. `stage1/0/conv/kernel`. */
+export interface Parameter {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly initialiser: Initialiser;
+}
+
+/** A state that is not trained: a running statistic, optimiser state, an average. Starts as `fill`. */
+export interface Statistic {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly fill: number;
+}
+
+/** What a layer asks for while it is traced. */
+export interface Scope {
+  readonly training: boolean;
+  /** A trained state of this shape. The same path and name give the same value: parameters can be shared. */
+  parameter(name: string, shape: readonly number[], initialiser: Initialiser): Value;
+  /** A running statistic, first filled with `fill`. */
+  statistic(name: string, shape: readonly number[], fill: number): Value;
+  /** Gives a statistic its value after this step. Takes effect in training only. */
+  updateStatistic(statistic: Value, value: Value): void;
+  /** Random numbers in [0, 1), `shape` for each example: they depend on seed, step, example and this path alone. */
+  uniform(name: string, shape: readonly number[]): Value;
+  /** Traces `body` under a longer path. */
+  within<T>(name: string, body: () => T): T;
+  /** Names an inner value (by path), so that programs which ask for it return it. */
+  tap(name: string, value: Value): Value;
+  /** Notes a layer for the table of `inspect`. */
+  note(kind: string, output: Value): void;
+}
+
+/** A net or a part of one: a frozen record whose call is pure. */
+export interface Layer {
+  readonly kind: string;
+  readonly name?: string;
+  apply(input: Value, scope: Scope): Value;
+}
+
+/** Any function of values to values is a net. */
+export type Net = Layer | ((inputs: Readonly<Record<string, Value>>, scope: Scope) => Value | Readonly<Record<string, Value>>);
+
+/** One line of the table of layers. */
+export interface LayerInfo {
+  readonly path: string;
+  readonly kind: string;
+  readonly output: TensorType;
+}
+
+/** Scope over a tracer: keeps what was declared. */
+export class TracingScope implements Scope {
+  readonly training: boolean;
+  readonly parameters = new Map<string, Parameter & { readonly value: Value }>();
+  readonly statistics = new Map<string, Statistic & { readonly value: Value }>();
+  readonly statisticUpdates = new Map<string, { readonly statistic: Value; readonly value: Value }>();
+  readonly taps = new Map<string, Value>();
+  readonly layers: LayerInfo[] = [];
+  readonly #tracer: GraphTracer;
+  readonly #examples: number;
+  readonly #rename: (parameter: string) => string;
+
+  /** `rename` lets a program read other states in place of the parameters, e.g. their averages. */
+  constructor(tracer: GraphTracer, training: boolean, examples: number, rename: (parameter: string) => string = (name) => name) {
+    this.#tracer = tracer;
+    this.training = training;
+    this.#examples = examples;
+    this.#rename = rename;
+  }
+
+  #path(name: string): string {
+    return this.#tracer.path === "" ? name : `${this.#tracer.path}/${name}`;
+  }
+
+  parameter(name: string, shape: readonly number[], initialiser: Initialiser): Value {
+    const path = this.#path(name);
+    const known = this.parameters.get(path);
+    if (known !== undefined) {
+      if (!sameShape(known.type.shape, shape)) fail("net", path, "shape of a parameter that is used twice", printType(known.type), `[${shape.join(",")}]`, "Give the layers names of their own.");
+      return known.value;
+    }
+    const type = tensorType(shape);
+    const value = this.#tracer.state(this.#rename(path), type);
+    this.parameters.set(path, { name: path, type, initialiser, value });
+    return value;
+  }
+
+  statistic(name: string, shape: readonly number[], fill: number): Value {
+    const path = this.#path(name);
+    const type = tensorType(shape);
+    const value = this.#tracer.state(path, type);
+    this.statistics.set(path, { name: path, type, fill, value });
+    return value;
+  }
+
+  updateStatistic(statistic: Value, value: Value): void {
+    const name = [...this.statistics.values()].find((known) => known.value.id === statistic.id)?.name;
+    invariant(name !== undefined, () => "an update of what is no statistic");
+    if (this.training) this.statisticUpdates.set(name, { statistic, value });
+  }
+
+  uniform(name: string, shape: readonly number[]): Value {
+    const salt = keyOf(...[...this.#path(name)].map((letter) => letter.charCodeAt(0)));
+    const scalar: TensorType = { dtype: "i32", shape: [], batched: false };
+    const ids: TensorType = { dtype: "i32", shape: [this.#examples], batched: true };
+    return randomUniform(this.#tracer.input("seed", scalar), this.#tracer.input("step", scalar), this.#tracer.input("ids", ids), salt, shape);
+  }
+
+  within<T>(name: string, body: () => T): T {
+    return this.#tracer.within(name, body);
+  }
+
+  tap(name: string, value: Value): Value {
+    this.taps.set(this.#path(name), value);
+    return value;
+  }
+
+  note(kind: string, output: Value): void {
+    this.layers.push({ path: this.#tracer.path, kind, output: output.type });
+  }
+}

@@ -1,0 +1,193 @@
+import { fail } from "../base/errors.ts";
+import { type DType, size, type TensorType, tensorType } from "../base/types.ts";
+import { gradients } from "../graph/differentiate.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Session } from "../graph/session.ts";
+import { GraphTracer } from "../graph/trace.ts";
+import { call, constant, type Expression, operand, type Value } from "../ops/contract.ts";
+import { add, divide, minimum, multiply, sqrt, square, sum } from "../ops.ts";
+import { pointwise } from "../ops/pointwise/index.ts";
+import { initialCells } from "./initialisers.ts";
+import type { Loss } from "./losses.ts";
+import { type Optimiser, update } from "./optimisers.ts";
+import { type LayerInfo, type Net, type Parameter, type Statistic, TracingScope } from "./scope.ts";
+
+/** One example of a feed. */
+export interface TensorSpec {
+  readonly shape: readonly number[];
+  readonly dtype?: DType;
+}
+
+/** A traced program of a net, with the state that it needs. */
+export interface TracedStep {
+  readonly graph: Graph;
+  readonly parameters: readonly (Parameter & { readonly frozen: boolean })[];
+  readonly states: readonly Statistic[];
+  readonly layers: readonly LayerInfo[];
+}
+
+export interface TraceOptions {
+  /** Largest number of examples of a run. */
+  readonly batch: number;
+  readonly inputs: Readonly<Record<string, TensorSpec>>;
+  readonly targets?: Readonly<Record<string, TensorSpec>>;
+  /** Paths of inner values (see `Scope.tap`) to return. */
+  readonly taps?: readonly string[];
+}
+
+export interface TrainingOptions extends TraceOptions {
+  readonly loss: Loss;
+  readonly optimiser: Optimiser;
+  /** Gradient clipping: to a global norm, to an absolute value. */
+  readonly clip?: { readonly norm?: number; readonly value?: number };
+  /** Decay of the exponential moving average of the parameters, e.g. 0.999. */
+  readonly average?: number;
+  /** Parameters (by name) that do not change. */
+  readonly frozen?: (parameter: string) => boolean;
+  /**
+   * `step` does everything. For gradients of several batches: `accumulate` adds this batch's gradient to the kept sum,
+   * `apply` adds it too, then updates with the mean of `batches` (a feed) and clears the sum.
+   */
+  readonly phase?: "step" | "accumulate" | "apply";
+}
+
+interface Traced {
+  readonly tracer: GraphTracer;
+  readonly scope: TracingScope;
+  readonly outputs: Readonly<Record<string, Value>>;
+  readonly targets: Readonly<Record<string, Value>>;
+}
+
+function trace(net: Net, options: TraceOptions, training: boolean, rename?: (parameter: string) => string): Traced {
+  const tracer = new GraphTracer();
+  const scope = new TracingScope(tracer, training, options.batch, rename);
+  const feeds = (specs: Readonly<Record<string, TensorSpec>>): Record<string, Value> =>
+    Object.fromEntries(Object.entries(specs).map(([name, { shape, dtype }]) => [name, tracer.input(name, tensorType([options.batch, ...shape], true, dtype))]));
+  const inputs = feeds(options.inputs);
+  const targets = feeds(options.targets ?? {});
+  return { tracer, scope, outputs: applyNet(net, inputs, scope), targets };
+}
+
+function applyNet(net: Net, inputs: Readonly<Record<string, Value>>, scope: TracingScope): Readonly<Record<string, Value>> {
+  if (typeof net !== "function") {
+    const names = Object.keys(inputs);
+    if (names.length !== 1) fail("net", net.name ?? net.kind, "inputs of a layer", "1", `${names.length} (${names.join(", ")})`, "Write the net as a function of its inputs.");
+    return { output: net.apply(inputs[names[0]], scope) };
+  }
+  const result = net(inputs, scope);
+  return isValue(result) ? { output: result } : result;
+}
+
+const isValue = (result: Value | Readonly<Record<string, Value>>): result is Value => typeof (result as Value).id === "number" && "graph" in result;
+
+function outputTaps({ tracer, scope }: Traced, taps: readonly string[] = []): void {
+  for (const name of taps) {
+    const value = scope.taps.get(name);
+    if (value === undefined) fail("net", "taps", "name of a tap", [...scope.taps.keys()].join(", ") || "one that the net sets with scope.tap", name);
+    tracer.output(name, value);
+  }
+}
+
+/**
+ * Traces a training step: forward, loss (mean over the run's examples), backward and update as one graph.
+ * Feeds: inputs and targets by name, `learningRate` (f32), `step` (i32, from 1), and where the net draws numbers `seed` and `ids`.
+ * Outputs: `loss`, the net's outputs (`output` when there is one), taps.
+ */
+export function traceTraining(net: Net, options: TrainingOptions): TracedStep {
+  const traced = trace(net, options, true);
+  const { tracer, scope, outputs, targets } = traced;
+  const losses = options.loss(outputs, targets);
+  const loss = divide(sum(losses), tracer.examples());
+  const parameters = [...scope.parameters.values()].map((parameter) => ({ ...parameter, frozen: options.frozen?.(parameter.name) ?? false }));
+  const trained = parameters.filter(({ frozen }) => !frozen);
+  const found = gradients(loss, trained.map(({ value }) => value));
+  const followed = trained.flatMap((parameter, i) => { const gradient = found[i]; return gradient === null ? [] : [{ ...parameter, gradient }]; });
+  const states: Statistic[] = [...scope.statistics.values()].map(({ name, type, fill }) => ({ name, type, fill }));
+  tracer.within("update", () => traceUpdates(tracer, followed, options, states));
+  for (const { statistic, value } of scope.statisticUpdates.values()) tracer.update(statistic, value);
+  tracer.output("loss", loss);
+  for (const [name, value] of Object.entries(outputs)) tracer.output(name, value);
+  outputTaps(traced, options.taps);
+  return { graph: tracer.finish(), parameters: parameters.map(({ name, type, initialiser, frozen }) => ({ name, type, initialiser, frozen })), states, layers: scope.layers };
+}
+
+interface Followed {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly value: Value;
+  readonly gradient: Value;
+}
+
+function traceUpdates(tracer: GraphTracer, parameters: readonly Followed[], options: TrainingOptions, states: Statistic[]): void {
+  const declare = (name: string, type: TensorType, fill: number): Value => {
+    states.push({ name, type, fill });
+    return tracer.state(name, type);
+  };
+  const phase = options.phase ?? "step";
+  const ready = phase === "step" ? parameters : parameters.flatMap((parameter) => {
+    const kept = declare(`accumulated/${parameter.name}`, parameter.type, 0);
+    const total = add(kept, parameter.gradient);
+    tracer.update(kept, phase === "apply" ? tracer.constant({ shape: parameter.type.shape, fill: 0 }) : total);
+    return phase === "apply" ? [{ ...parameter, gradient: divide(total, tracer.input("batches", tensorType([]))) }] : [];
+  });
+  const clipped = clip(ready, options.clip ?? {});
+  for (const { name, type, value, gradient } of clipped) {
+    const learningRate = tracer.input("learningRate", tensorType([]));
+    const step = tracer.input("step", tensorType([], false, "i32"));
+    const slots = options.optimiser.slots.map((slot) => declare(`optimiser/${slot.name}/${name}`, type, slot.fill));
+    const next = update(options.optimiser, { parameter: value, gradient, learningRate, step, slots });
+    slots.forEach((slot, i) => tracer.update(slot, next.slots[i]));
+    tracer.update(value, next.parameter);
+    if (options.average !== undefined) traceAverage(tracer, declare(averageName(name), type, 0), next.parameter, step, options.average);
+  }
+}
+
+export const averageName = (parameter: string): string => `average/${parameter}`;
+
+/** a' = d a + (1 - d) p with d = min(decay, step / (step + 9)), so that the first steps do not drag the start along; the first step copies. */
+function traceAverage(tracer: GraphTracer, average: Value, parameter: Value, step: Value, decay: number): void {
+  const [before, now, count] = [0, 1, 2].map(operand);
+  const young = call("divide", call("subtract", count, constant(1)), call("add", count, constant(8)));
+  const weight: Expression = call("min", constant(decay), young);
+  const formula = call("add", now, call("multiply", weight, call("subtract", before, now)));
+  tracer.update(average, pointwise(formula, [average, parameter, step]));
+}
+
+/** Clips gradients to an absolute value, then all of them together to a norm: g * min(1, limit / |g|). Source: Pascanu et al. 2013, algorithm 1. */
+function clip(parameters: readonly Followed[], { norm, value }: { readonly norm?: number; readonly value?: number }): Followed[] {
+  const bounded = value === undefined ? [...parameters] : parameters.map((parameter) => ({ ...parameter, gradient: pointwise(call("clip", operand(0), constant(-value), constant(value)), [parameter.gradient]) }));
+  if (norm === undefined || bounded.length === 0) return bounded;
+  const total = bounded.map(({ gradient }) => sum(square(gradient))).reduce((a, b) => add(a, b));
+  const factor = minimum(divide(norm, add(sqrt(total), 1e-6)), 1);
+  return bounded.map((parameter) => ({ ...parameter, gradient: multiply(parameter.gradient, factor) }));
+}
+
+/** Traces a net for inference: outputs, taps and, with a loss, `loss` of each example. `averaged` reads the moving averages of the parameters. */
+export function traceEvaluation(net: Net, options: TraceOptions & { readonly loss?: Loss; readonly averaged?: boolean }): TracedStep {
+  const traced = trace(net, options, false, options.averaged === true ? averageName : undefined);
+  const { tracer, scope, outputs, targets } = traced;
+  if (options.loss !== undefined) tracer.output("loss", options.loss(outputs, targets));
+  for (const [name, value] of Object.entries(outputs)) tracer.output(name, value);
+  outputTaps(traced, options.taps);
+  const states = [...scope.statistics.values()].map(({ name, type, fill }) => ({ name, type, fill }));
+  const parameters = [...scope.parameters.values()].map(({ name, type, initialiser }) => ({ name, type, initialiser, frozen: false }));
+  return { graph: tracer.finish(), parameters, states, layers: scope.layers };
+}
+
+/** Writes the first value of every parameter and state that the session has: parameters depend on seed and name alone. */
+export async function initialise(session: Session, steps: readonly TracedStep[], seed: number): Promise<void> {
+  const declared = new Set(session.states());
+  const written = new Set<string>();
+  for (const { parameters, states } of steps) {
+    for (const { name, type, initialiser } of parameters) {
+      if (written.has(name) || !declared.has(name)) continue;
+      written.add(name);
+      await session.write(name, { dtype: "f32", shape: type.shape, data: initialCells(initialiser, type.shape, seed, name) });
+    }
+    for (const { name, type, fill } of states) {
+      if (written.has(name) || !declared.has(name)) continue;
+      written.add(name);
+      await session.write(name, { dtype: "f32", shape: type.shape, data: new Float32Array(size(type.shape)).fill(fill) });
+    }
+  }
+}
