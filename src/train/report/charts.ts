@@ -24,8 +24,8 @@ export interface LineChartOptions {
   readonly unit: "share" | "number";
 }
 
-const width = 440;
-const height = 270;
+const width = 400;
+const height = 250;
 const symbolLimit = 60;
 const logarithmicRatio = 100;
 
@@ -49,7 +49,7 @@ function chartOption({ epochs, curves, bestEpoch, unit }: LineChartOptions): Par
   const line = { lineStyle: { color: "var(--line)" } };
   const printLabel = (value: number): string => (unit === "share" ? `${Number((value * 100).toFixed(1))} %` : printNumber(value));
   const [first, last] = [epochs[0], epochs[epochs.length - 1]];
-  const marked = bestEpoch !== undefined && epochs.includes(bestEpoch);
+  const marked = epochs.length > 1 && bestEpoch !== undefined && epochs.includes(bestEpoch);
   const markLine = {
     silent: true,
     symbol: "none",
@@ -60,7 +60,7 @@ function chartOption({ epochs, curves, bestEpoch, unit }: LineChartOptions): Par
   return {
     animation: false,
     textStyle: { fontFamily: "inherit" },
-    grid: { left: 62, right: 24, top: 48, bottom: 44 },
+    grid: { left: 58, right: 22, top: 48, bottom: 44 },
     legend: { show: curves.length > 1, top: 0, left: "center", itemWidth: 34, textStyle: { color: "var(--ink)", fontSize: 13 } },
     xAxis: {
       type: "value",
@@ -81,6 +81,8 @@ function chartOption({ epochs, curves, bestEpoch, unit }: LineChartOptions): Par
       scale: true,
       ...(unit === "share" ? { max: (range: { max: number }) => Math.max(range.max, Math.min(1, range.max + 0.02)) } : {}),
       axisLabel: { ...text, formatter: printLabel },
+      axisLine: { ...line, show: true },
+      axisTick: line,
       splitLine: line,
     },
     series: curves.map(({ name, color, dashed, values }, index) => ({

@@ -34,7 +34,7 @@ function matrixTable(confusion: Matrix, name: (index: number) => string): Html {
       if (count === 0) return html`<td class="none">0</td>`;
       const share = count / total;
       // the root keeps a few mistakes among many right ones in sight
-      const strength = Math.round(Math.sqrt(share) * 100);
+      const strength = Math.round(12 + Math.sqrt(share) * 88);
       const kind = `${given === predicted ? "right" : "wrong"}${strength > 55 ? " deep" : ""}`;
       const tip = `${name(given)} predicted as ${name(predicted)}: ${printCount(count)} of ${printCount(total)} (${printShare(share, 1)})`;
       return html`<td class="${kind}" style="--share: ${strength}%" data-tip="${tip}" tabindex="-1">${printCount(count)}</td>`;
@@ -60,7 +60,7 @@ function matrixPicture(confusion: Matrix): Html {
   }
   const pixels: Pixels = { width: count, height: count, data };
   const alt = `Confusion matrix of ${count} classes as a picture; the pairs most often confused and the scores per class are in the tables below.`;
-  return html`<figure class="gallery">${image(pixels, { alt, side: Math.max(480, count) })}</figure>`;
+  return html`<figure class="heat">${image(pixels, { alt, side: Math.max(480, count) })}</figure>`;
 }
 
 function pairsTable(confusion: Matrix, pairs: ReturnType<typeof mostConfused>, name: (index: number) => string): Html {
@@ -82,7 +82,7 @@ export function classSection({ classes, test }: ReportData): Html | null {
   const table = html`<div class="scroll"><table class="wide">
 <thead><tr><th scope="col">Class</th><th scope="col" class="number">Examples</th><th scope="col" class="number">Precision</th><th scope="col" class="number">Recall</th><th scope="col" class="number">F1</th></tr></thead>
 <tbody>${rows}</tbody>
-<tfoot><tr><th scope="row">Mean over classes</th>${scoreCells(meanScore(scores), false)}</tr></tfoot></table></div>`;
+<tfoot><tr><th scope="row">Mean</th>${scoreCells(meanScore(scores), false)}</tr></tfoot></table></div>`;
   return html`<section id="classes"><h2>Scores per class</h2>
 <p class="soft">Precision: the share of right ones among those predicted as the class. Recall: among those given as the class. F1: their harmonic mean.</p>
 ${scores.length > foldLimit ? html`<details><summary>All ${scores.length} classes</summary>${table}</details>` : table}

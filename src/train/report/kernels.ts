@@ -8,7 +8,7 @@ import type { KernelPicture } from "./data.ts";
  * Shapes: kernel [channelsOut, channelsIn, ...taps], row-major, 1 to 3 axes of taps.
  */
 export function kernelPictures(shape: readonly number[], data: Float32Array, limit = 64): KernelPicture[] {
-  const [channelsOut, channelsIn, ...taps] = shape;
+  const [, channelsIn, ...taps] = shape;
   invariant(
     taps.length >= 1 && taps.length <= 3 && size(shape) === data.length,
     () => `kernel [${shape.join(",")}] of ${data.length} values`,
@@ -17,7 +17,7 @@ export function kernelPictures(shape: readonly number[], data: Float32Array, lim
   const layered = taps.length === 1 && channelsIn > 1;
   const each = whole || layered ? channelsIn * size(taps) : size(taps);
   const count = Math.min(limit, data.length / each);
-  return Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: count }, (_, index): KernelPicture => {
     const values = data.slice(index * each, (index + 1) * each);
     const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0).toPrecision(2);
     const place = whole || layered ? `${index}` : `${Math.floor(index / channelsIn)} of input ${index % channelsIn}`;
@@ -25,5 +25,5 @@ export function kernelPictures(shape: readonly number[], data: Float32Array, lim
       caption: `${place}, max ${largest}`,
       picture: { channels: whole && channelsIn === 3 ? 3 : 1, extents: layered ? [channelsIn, ...taps] : taps, data: values },
     };
-  }).filter((_, index) => index < channelsOut * channelsIn);
+  });
 }

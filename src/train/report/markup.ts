@@ -57,9 +57,9 @@ export function printLarge(count: number): string {
   return power === 0 ? printCount(count) : `${rest.toPrecision(3)}${units[power]}`;
 }
 
-/** 0.98765 -> "98.77 %"; "–" where there is none. */
+/** 0.98765 -> "98.77 %", not broken at the space; "–" where there is none. */
 export function printShare(share: number | null | undefined, digits = 2): string {
-  return isNumber(share) ? `${(share * 100).toFixed(digits)} %` : "–";
+  return isNumber(share) ? `${(share * 100).toFixed(digits)}\u00a0%` : "–";
 }
 
 /** Four significant digits; very small and very large ones with an exponent; "–" where there is none. */
@@ -67,7 +67,7 @@ export function printNumber(value: number | null | undefined): string {
   if (!isNumber(value)) return "–";
   const magnitude = Math.abs(value);
   if (value === 0) return "0";
-  return magnitude < 1e-4 || magnitude >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  return magnitude < 1e-4 || magnitude >= 1e6 ? value.toExponential(2).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(4)));
 }
 
 /** 75.3 -> "1 min 15 s". */

@@ -68,7 +68,7 @@ export function picturePixels(picture: Picture, signed = false): Pixels {
   const factor = Math.ceil(Math.max(height, width) / longestSide);
   const [rows, columns] = [Math.ceil(height / factor), Math.ceil(width / factor)];
   const slices = Math.min(depth, sliceLimit);
-  const across = Math.ceil(Math.sqrt(slices));
+  const across = slices <= 3 ? slices : Math.ceil(Math.sqrt(slices));
   const gap = slices > 1 ? 1 : 0;
   const total = across * (columns + gap) - gap;
   const data = new Uint8Array(total * (Math.ceil(slices / across) * (rows + gap) - gap) * 4);

@@ -13,7 +13,7 @@ export function summarySection(data: ReportData): Html {
 ${scoreCard(data)}
 ${bestCard(data)}
 ${layers.length > 0 && card("Parameters", printLarge(parameters), `${printCount(parameters)} numbers`)}
-${layers.length > 0 && card("Multiply-adds", printLarge(multiplyAdds), "forward, one example")}
+${layers.length > 0 && card("Multiply-adds", printLarge(multiplyAdds), "per example")}
 ${epochs.length > 0 && card("Training time", printSeconds(seconds), `${printSeconds(seconds / epochs.length)} per epoch`)}
 ${test !== undefined && test.accuracy !== undefined && card("Test loss", printNumber(test.loss), `${printCount(test.count)} examples`)}
 </dl>
@@ -107,7 +107,7 @@ function gallery(examples: readonly ReportExample[]): Html {
   const items = examples.map(({ file, given, predicted, probability, picture }) => {
     const share = isNumber(probability) && ` (${printShare(probability, 1)})`;
     const alt = `Example${file === undefined ? "" : ` ${file}`}: given ${given}, predicted ${predicted}${share || ""}`;
-    return html`<li>${showPicture(picture, { alt, side: 128 })}given <b>${given}</b><br>predicted <b>${predicted}</b>${share}${
+    return html`<li>${showPicture(picture, { alt, side: 116 })}given <b>${given}</b><br>predicted <b>${predicted}</b>${share}${
       file !== undefined && html`<span class="file" title="${file}"><bdi>${file}</bdi></span>`
     }</li>\n`;
   });
@@ -118,7 +118,7 @@ function gallery(examples: readonly ReportExample[]): Html {
 export function kernelsSection({ kernels }: ReportData): Html | null {
   if (kernels.length === 0) return null;
   const { channels, extents } = kernels[0].picture;
-  const ends = channels === 3 ? "Zero is grey" : "Below zero is blue, zero is white, above is red";
+  const ends = channels === 3 ? "Zero is grey" : "Blue is below zero, red above";
   const key = html`<span class="key ${channels === 3 && "colour"}" role="presentation"></span>`;
   const text =
     extents.length === 1

@@ -31,14 +31,14 @@ pre { margin: .5rem 0; padding: .75rem 1rem; border: 1px solid var(--line); bord
 .cards div { padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 8px; background: var(--card); }
 .cards dt { color: var(--soft); font-size: .875rem; }
 .cards dd { margin: 0; }
-.cards dd.value { font-size: 1.6rem; font-weight: 600; line-height: 1.3; }
+.cards dd.value { white-space: nowrap; font-size: 1.35rem; font-weight: 600; line-height: 1.3; }
 .cards dd.more { color: var(--soft); font-size: .875rem; }
 .cards div.main { border-color: var(--accent); }
 .notes { margin: 1rem 0 0; padding: .6rem 1rem .6rem 2.2rem; border-left: 4px solid var(--second); background: var(--card); overflow-wrap: anywhere; }
 figure { margin: 0; }
 figcaption { margin-bottom: .25rem; font-weight: 600; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.25rem; }
-.charts svg { display: block; width: 100%; height: auto; max-width: 34rem; }
+.charts svg { display: block; width: 100%; height: auto; max-width: 29rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .3rem .7rem; text-align: left; vertical-align: top; }
@@ -65,7 +65,7 @@ summary { cursor: pointer; color: var(--accent); }
 .matrix td.deep { color: var(--strong); }
 .matrix td:hover, .matrix td:focus { outline: 2px solid var(--ink); outline-offset: -2px; }
 .matrix tr > * { border-top: 0; }
-.matrix tbody th { position: sticky; left: 0; z-index: 1; background: var(--paper); text-align: right; white-space: nowrap; max-width: 11rem; overflow: hidden; text-overflow: ellipsis; }
+.matrix tbody th { vertical-align: middle; position: sticky; left: 0; z-index: 1; background: var(--paper); text-align: right; white-space: nowrap; max-width: 11rem; overflow: hidden; text-overflow: ellipsis; }
 .matrix thead th { border: 0; text-align: center; font-weight: 400; }
 .matrix thead .upright { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; overflow: hidden; text-overflow: ellipsis; text-align: left; }
 .matrix thead .axis { color: var(--soft); text-align: left; padding-left: .3rem; }
@@ -73,13 +73,14 @@ summary { cursor: pointer; color: var(--accent); }
   content: attr(data-tip); position: fixed; left: 1rem; bottom: 1rem; z-index: 2; max-width: calc(100% - 2rem); padding: .4rem .8rem;
   border: 1px solid var(--line); border-radius: 6px; background: var(--paper); color: var(--ink); font-size: .95rem; box-shadow: 0 2px 10px rgb(0 0 0 / .25);
 }
-.gallery { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); margin: 1rem 0; padding: 0; list-style: none; }
+.gallery { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(7.6rem, 1fr)); margin: 1rem 0; padding: 0; list-style: none; }
 .gallery.small { grid-template-columns: repeat(auto-fill, minmax(5.2rem, 1fr)); gap: .75rem; }
 .gallery li { min-width: 0; font-size: .875rem; line-height: 1.35; }
 .gallery img, .gallery svg { display: block; max-width: 100%; height: auto; margin-bottom: .35rem; border: 1px solid var(--line); border-radius: 3px; }
 .gallery b { overflow-wrap: anywhere; }
 .gallery .file { display: block; color: var(--soft); font-size: .78rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .gallery.small li { font-size: .75rem; color: var(--soft); }
+.heat img { display: block; max-width: 100%; height: auto; border: 1px solid var(--line); }
 .pixelated { image-rendering: pixelated; }
 .plot { background: var(--card); }
 .plot polyline { fill: none; stroke: currentColor; stroke-width: 1.5; stroke-linejoin: round; }
@@ -95,9 +96,13 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .875rem; }
   .cards { grid-template-columns: 1fr 1fr; gap: .5rem; }
   .cards div { padding: .6rem .75rem; }
   .cards div.main { grid-column: 1 / -1; }
-  .cards dd.value { font-size: 1.3rem; }
-  th, td { padding: .3rem .5rem; }
-  .gallery { grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); }
+  .cards dd.value { font-size: 1.25rem; }
+  th, td { padding: .3rem .35rem; }
+  table { font-size: .82rem; }
+  .matrix table { font-size: .72rem; }
+  .matrix td { min-width: 1.65rem; height: 1.7rem; padding: 0 .1rem; }
+  .gallery { grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); gap: .75rem; }
+  .gallery.small { grid-template-columns: repeat(auto-fill, minmax(4.6rem, 1fr)); }
 }
 @media print {
   :root {
