@@ -15,94 +15,48 @@ const operators = ["contract", "op tools", "front doors", "operators"];
 const toGraph = ["base", "grid", "emit", ...operators, "graph"];
 const room = ["base", "grid", "emit", "contract", "op tools", "front doors", "rooms"];
 const target = [...toGraph, "plan", "rooms", "algorithms"];
-const library = [...toGraph, "plan", "nn", "data", "formats", "inspect", "train"];
+const library = [...toGraph, "plan", "operator functions", "nn", "formats", "data", "inspect", "train"];
+const entries = [...library, "package", "reference", "wasm", "webgpu", "hosts"];
 
 /**
  * The architecture. Read it from the top: every layer imports only layers that stand above it, so a value can be followed
  * from `nn` up to the routine that computes it, and nothing below can change what is above. The rows of src/ops are one floor: there a room
  * (a folder) may use the doors and tables of other rooms, and its algorithms belong to it alone. Files of one row import one another freely.
+ * Targets are bound in the entries at the end and nowhere else.
  */
+// biome-ignore format: one row per line
 export const layers: readonly Layer[] = [
-  { name: "base", files: "base/**", imports: [], holds: "errors, types, random bits" },
-  { name: "grid", files: "grid/**", imports: ["base"], holds: "geometry of axes: extents, padding, index maps; integers only" },
-  { name: "emit", files: "emit/**", imports: ["base"], holds: "writers of wasm bytes and WGSL text; they know no operator" },
+  { name: "base", files: "base/**", holds: "errors, types, random bits", imports: [] },
+  { name: "grid", files: "grid/**", holds: "geometry of axes: extents, padding, index maps; integers only", imports: ["base"] },
+  { name: "emit", files: "emit/**", holds: "writers of wasm bytes and WGSL text; they know no operator", imports: ["base"] },
 
-  {
-    name: "contract",
-    files: "ops/contract.ts",
-    imports: ["base", "emit"],
-    typesOnly: true,
-    holds: "Operator, Algorithm, Layout, Fusion, Routine",
-  },
-  { name: "operators", files: "ops/index.ts", imports: ["contract", "front doors"], holds: "the only list of operators" },
-  { name: "op tools", files: "ops/*.ts", imports: ["base", "grid", "emit", "contract"], holds: "what several rooms build with" },
-  { name: "front doors", files: "ops/<room>/index.ts", imports: room, holds: "an operator: equation, plan, types, gradient, cost" },
-  { name: "algorithms", files: "ops/<room>/wasm*.ts", imports: room, holds: "one way to compute an operator with wasm" },
-  { name: "algorithms", files: "ops/<room>/webgpu*.ts", imports: room, holds: "one way to compute an operator with WebGPU" },
-  { name: "rooms", files: "ops/<room>/**", imports: room, holds: "the rest of a room: plan, reference, tables" },
+  { name: "contract", files: "ops/contract.ts", holds: "Operator, Algorithm, Layout, Fusion, Routine", typesOnly: true, imports: ["base", "emit"] },
+  { name: "operators", files: "ops/index.ts", holds: "the only list of operators", imports: ["contract", "front doors"] },
+  { name: "op tools", files: "ops/*.ts", holds: "what several rooms build with", imports: ["base", "grid", "emit", "contract"] },
+  { name: "op tools", files: "ops/expression/**", holds: "pointwise expressions: table, slopes, printers", imports: ["base", "grid", "emit", "contract"] },
+  { name: "front doors", files: "ops/<room>/index.ts", holds: "an operator: equation, plan, types, gradient, cost", imports: room },
+  { name: "algorithms", files: "ops/<room>/wasm*.ts", holds: "one way to compute an operator with wasm", imports: room },
+  { name: "algorithms", files: "ops/<room>/webgpu*.ts", holds: "one way to compute an operator with WebGPU", imports: room },
+  { name: "rooms", files: "ops/<room>/**", holds: "the rest of a room: plan, reference, what its algorithms share", imports: room },
 
-  {
-    name: "graph",
-    files: "graph/**",
-    imports: ["base", "grid", ...operators],
-    holds: "values and nodes, tracing, differentiation, rewrites",
-  },
-  { name: "plan", files: "plan/**", imports: toGraph, holds: "choice of algorithms and layouts, memory, explain()" },
-  { name: "reference", files: "targets/reference/**", imports: target, holds: "float64 interpreter: the oracle" },
-  { name: "wasm", files: "targets/wasm/**", imports: target, holds: "sessions, threads, programs" },
-  { name: "webgpu", files: "targets/webgpu/**", imports: target, holds: "the same on a graphics device" },
+  { name: "graph", files: "graph/**", holds: "values and nodes, tracing, differentiation, rewrites", imports: ["base", "grid", ...operators] },
+  { name: "plan", files: "plan/**", holds: "choice of algorithms and layouts, memory, explain()", imports: toGraph },
+  { name: "reference", files: "targets/reference/**", holds: "float64 interpreter: the oracle", imports: target },
+  { name: "wasm", files: "targets/wasm/**", holds: "sessions, threads, programs", imports: target },
+  { name: "webgpu", files: "targets/webgpu/**", holds: "the same on a graphics device", imports: target },
+  { name: "hosts", files: "hosts/**", holds: "what Node or a page lends a target: threads, flags", imports: ["base", "wasm", "webgpu"] },
 
-  {
-    name: "nn",
-    files: "nn/**",
-    imports: ["base", "grid", "contract", "front doors", "graph"],
-    holds: "layers, losses, optimisers, named models",
-  },
-  { name: "formats", files: "formats/**", imports: ["base", "graph"], packages: true, holds: "safetensors, npy, ONNX" },
-  { name: "data", files: "data/**", imports: ["base", "formats"], packages: true, holds: "readers, generators, augmentation, batching" },
-  {
-    name: "inspect",
-    files: "inspect/**",
-    imports: ["base", "grid", ...operators, "graph", "plan", "nn", "data", "formats"],
-    packages: true,
-    holds: "summary, cost, receptive field",
-  },
-  {
-    name: "train",
-    files: "train/**",
-    imports: ["base", "graph", "plan", "nn", "data", "formats", "inspect"],
-    packages: true,
-    holds: "the loop, checkpoints, run folder, report; takes its target as a parameter",
-  },
+  { name: "operator functions", files: "ops.ts", holds: 'entry "toeplitz/ops": operators to call', imports: ["base", "grid", ...operators, "graph"] },
+  { name: "nn", files: "nn/**", holds: "layers, losses, optimisers, named models", imports: ["base", "grid", "contract", "front doors", "graph", "operator functions"] },
+  { name: "formats", files: "formats/**", holds: "safetensors, npy, ONNX", packages: true, imports: ["base", "graph"] },
+  { name: "data", files: "data/**", holds: "readers, generators, augmentation, batching", packages: true, imports: ["base", "formats"] },
+  { name: "inspect", files: "inspect/**", holds: "summary, cost, receptive field", packages: true, imports: ["base", "grid", ...operators, "graph", "plan", "nn", "data", "formats"] },
+  { name: "train", files: "train/**", holds: "the loop, checkpoints, run folder, report; its target is handed in", packages: true, imports: ["base", "graph", "plan", "nn", "data", "formats", "inspect"] },
 
-  { name: "package", files: "index.ts", imports: [...library, "reference"], holds: 'entry "toeplitz": no wasm, no node modules' },
-  {
-    name: "package ops",
-    files: "ops.ts",
-    imports: ["base", "grid", ...operators, "graph"],
-    holds: 'entry "toeplitz/ops": operators as functions',
-  },
-  {
-    name: "browser root",
-    files: "browser.ts",
-    imports: [...library, "package", "reference", "wasm", "webgpu"],
-    packages: true,
-    holds: 'entry "toeplitz/browser": binds targets',
-  },
-  {
-    name: "node root",
-    files: "node.ts",
-    imports: [...library, "package", "reference", "wasm", "webgpu"],
-    packages: true,
-    holds: 'entry "toeplitz/node": binds targets',
-  },
-  {
-    name: "cli",
-    files: "cli/**",
-    imports: ["base", "nn", "data", "formats", "inspect", "train", "node root"],
-    packages: true,
-    holds: "arguments and printing only",
-  },
+  { name: "package", files: "index.ts", holds: 'entry "toeplitz": layers, graph, reference', imports: [...library, "reference"] },
+  { name: "browser root", files: "browser.ts", holds: 'entry "toeplitz/browser": binds targets to a page', packages: true, imports: entries },
+  { name: "node root", files: "node.ts", holds: 'entry "toeplitz/node": binds targets to Node', packages: true, imports: entries },
+  { name: "cli", files: "cli/**", holds: "arguments and printing only", packages: true, imports: ["base", "nn", "data", "formats", "inspect", "train", "node root"] },
 ];
 
 /** Entries that a page can load: nothing that they reach by a plain import may need Node. */

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { root } from "../../tools/source-files.ts";
+import { entries, installPackage, nodes, runModule } from "./package.ts";
+
+const installed = installPackage();
+after(() => installed.remove());
+
+test("the package holds what its entries name, and no source, test or tool", () => {
+  for (const file of entries.values()) assert.ok(installed.files.includes(file.replace("./", "")), `${file} is missing`);
+  for (const file of ["README.md", "LICENSE", "CHANGELOG.md", "bin/toeplitz.mjs", "dist/cli/main.js"]) {
+    assert.ok(installed.files.includes(file), `${file} is missing`);
+  }
+  assert.deepEqual(
+    installed.files.filter((file) => !/^(dist|bin)\/|^(README\.md|LICENSE|CHANGELOG\.md|package\.json)$/.test(file)),
+    [],
+  );
+  assert.deepEqual(
+    installed.files.filter((file) => /\.test\.|(?<!\.d)\.ts$/.test(file)),
+    [],
+  );
+});
+
+test("no built file names a TypeScript file at run time", () => {
+  const named = installed.files
+    .filter((file) => file.endsWith(".js"))
+    .filter((file) => /(from|import\(|URL\()\s*["'`][^"'`\n]*\.ts["'`]/.test(readFileSync(join(root, file), "utf8")));
+  assert.deepEqual(named, []);
+});
+
+for (const [major, node] of nodes) {
+  test(`Node ${major} loads every entry and says its version`, () => {
+    const names = [...entries.keys()];
+    const source = `
+      const found = {};
+      for (const name of ${JSON.stringify(names)}) found[name] = Object.keys(await import(name)).length;
+      console.log(JSON.stringify({ version: process.version, found }));`;
+    const { version, found } = runModule(node, installed, source) as { version: string; found: Record<string, number> };
+    assert.ok(version.startsWith(`v${major}.`), version);
+    for (const name of names) assert.ok(found[name] > 0, `${name} exports nothing`);
+  });
+
+  test(`Node ${major} runs the installed command`, () => {
+    const bin = join(installed.folder, "node_modules/toeplitz/bin/toeplitz.mjs");
+    const { status, stdout, stderr } = spawnSync(node, [bin, "--help"], { cwd: installed.folder, encoding: "utf8", timeout: 30_000 });
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /train/);
+  });
+}
+
+test("the types hold in a user's strict project, without Node's types for the entries of a page", () => {
+  const compile = (types: readonly string[], names: readonly string[]): void => {
+    const compilerOptions = {
+      noEmit: true,
+      strict: true,
+      skipLibCheck: false,
+      target: "es2022",
+      lib: ["es2023", "dom"],
+      module: "nodenext",
+      types,
+      typeRoots: [join(root, "node_modules/@types")],
+    };
+    const imports = names.map((name, place) => `export * as entry${place} from "${name}";\n`);
+    writeFileSync(join(installed.folder, "use.ts"), imports.join(""));
+    writeFileSync(join(installed.folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const { status, stdout } = spawnSync(process.execPath, [tsc, "-p", "."], { cwd: installed.folder, encoding: "utf8" });
+    assert.equal(status, 0, stdout);
+  };
+  const forPages = [...entries.keys()].filter((name) => name !== "toeplitz/node");
+  compile([], forPages);
+  compile(["node"], [...entries.keys()]);
+});
