@@ -2,7 +2,7 @@ import { fail } from "../../base/errors.ts";
 import { call, constant, type Expression, operand } from "../contract.ts";
 
 /** Text of a formula as it stands in problem lines: operands are bare numbers, constants carry a `#`: `add(0,multiply(1,#0.5))`. */
-export function print(expression: Expression): string {
+export function printExpression(expression: Expression): string {
   const known = new Map<Expression, string>();
   const text = (part: Expression): string => {
     const before = known.get(part);
@@ -20,10 +20,10 @@ export function print(expression: Expression): string {
 }
 
 /**
- * Reads what `print` wrote.
+ * Reads what `printExpression` wrote.
  * Throws: when the text is not a formula, with the position.
  */
-export function parse(text: string): Expression {
+export function parseExpression(text: string): Expression {
   let at = 0;
   const wrong = (expected: string): never => fail("expression", text, `character ${at + 1}`, expected, text[at] ?? "the end");
   const match = (pattern: RegExp): string | null => {

@@ -1,7 +1,7 @@
 import { invariant } from "../../base/errors.ts";
 import { call, constant, type Expression } from "../contract.ts";
 import { comparisons } from "./primitives.ts";
-import { print } from "./print.ts";
+import { printExpression } from "./print.ts";
 import type { Row } from "./row.ts";
 import { table } from "./table.ts";
 
@@ -70,7 +70,8 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ["negate", simplifyNegation],
   [
     "select",
-    ([condition, a, b]) => (condition.kind === "constant" ? (condition.value !== 0 ? a : b) : print(a) === print(b) ? a : undefined),
+    ([condition, a, b]) =>
+      condition.kind === "constant" ? (condition.value !== 0 ? a : b) : printExpression(a) === printExpression(b) ? a : undefined,
   ],
 ]);
 
@@ -83,7 +84,7 @@ function simplifySum([a, b]: readonly Expression[]): Expression | undefined {
   const [chosenA, chosenB] = [inputsOf(a, "select"), inputsOf(b, "select")];
   if (chosenA === null || chosenB === null) return undefined;
   // the two halves of the slope of a selection
-  const halves = is(chosenA[2], 0) && is(chosenB[1], 0) && print(chosenA[0]) === print(chosenB[0]);
+  const halves = is(chosenA[2], 0) && is(chosenB[1], 0) && printExpression(chosenA[0]) === printExpression(chosenB[0]);
   return halves ? again("select", chosenA[0], chosenA[1], chosenB[2]) : undefined;
 }
 

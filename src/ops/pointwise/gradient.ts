@@ -2,7 +2,7 @@ import { printType, type TensorType } from "../../base/types.ts";
 import { constant, type Expression, type NodeValues, operand, type Value } from "../contract.ts";
 import { apply, times } from "../expression/build.ts";
 import { differentiateExpression } from "../expression/differentiate.ts";
-import { print } from "../expression/print.ts";
+import { printExpression } from "../expression/print.ts";
 import { operandsOf, simplify } from "../expression/simplify.ts";
 import type { PointwisePlan } from "./plan.ts";
 
@@ -70,7 +70,7 @@ function separate(product: Expression, isConstant: (part: Expression) => boolean
     else (isConstant(part) ? outside : inside).push(upper ? part : apply("reciprocal", part));
   };
   visit(product, true);
-  const byText = (a: Expression, b: Expression): number => (print(a) < print(b) ? -1 : 1);
+  const byText = (a: Expression, b: Expression): number => (printExpression(a) < printExpression(b) ? -1 : 1);
   return { outside: [constant(scale), ...outside.sort(byText)], inside: inside.sort(byText) };
 }
 

@@ -2,7 +2,7 @@ import { Problems } from "../../base/errors.ts";
 import { printType, size, type TensorType } from "../../base/types.ts";
 import type { Cost, Expression } from "../contract.ts";
 import { compile } from "../expression/evaluate.ts";
-import { parse, print } from "../expression/print.ts";
+import { parseExpression, printExpression } from "../expression/print.ts";
 import { expand, schedule } from "../expression/schedule.ts";
 import { table } from "../expression/table.ts";
 import { parseTypes, printExamples, printTypes, splitLine } from "../line.ts";
@@ -80,12 +80,12 @@ function checkExpression(problems: Problems, expression: Expression, operands: n
 }
 
 export function printPointwise({ operands, expression, tile }: PointwisePlan): string {
-  return `pointwise${printExamples(operands)}${tile ? " tile" : ""} | ${printTypes(operands)} | ${print(expression)}`;
+  return `pointwise${printExamples(operands)}${tile ? " tile" : ""} | ${printTypes(operands)} | ${printExpression(expression)}`;
 }
 
 export function parsePointwise(line: string): PointwisePlan {
   const { words, examples, rest } = splitLine(line, "pointwise", 2, "pointwise n4 | nx3x5,3x1 | relu(add(0,1))");
-  return planPointwise({ expression: parse(rest[1]), tile: words.includes("tile") }, parseTypes("pointwise", rest[0], examples));
+  return planPointwise({ expression: parseExpression(rest[1]), tile: words.includes("tile") }, parseTypes("pointwise", rest[0], examples));
 }
 
 /** For an operand, steps in its cells by axis of the result, and its extents there (1 where it has no axis). */

@@ -20,8 +20,8 @@ export interface ReducePlan {
   readonly output: TensorType;
 }
 
-/** Output type of a fold, or null with the problem noted. */
-export function foldedType(problems: Problems, input: TensorType, keep: boolean, shape: readonly number[]): TensorType | null {
+/** Output type of a fold; what does not fit is noted. */
+export function foldedType(problems: Problems, input: TensorType, keep: boolean, shape: readonly number[]): TensorType {
   const kept = keep && input.batched;
   const extents = kept ? input.shape.slice(1) : input.shape;
   const lead = extents.length - shape.length;
@@ -59,7 +59,7 @@ export function planReduce(options: ReduceOptions, inputs: readonly TensorType[]
   problems.throwIfAny();
   const output = foldedType(problems, inputs[0], options.keep, options.shape);
   problems.throwIfAny();
-  return { operation: "sum", input: inputs[0], output: output ?? inputs[0] };
+  return { operation: "sum", input: inputs[0], output };
 }
 
 export const printReduce = ({ input, output }: ReducePlan): string =>

@@ -1,0 +1,35 @@
+import { size } from "../../base/types.ts";
+import { parseNumbers, printNumbers } from "../line.ts";
+import { type Kind, rest, sampleType, withRest } from "./kind.ts";
+
+/** The same cells in the same order under another shape. */
+export interface Reshape {
+  readonly kind: "reshape";
+  readonly shape: readonly number[];
+}
+
+export const reshapeKind: Kind<Reshape> = {
+  kind: "reshape",
+  inputs: 1,
+  output: (problems, { shape }, [input]) => {
+    const cells = size(rest(input));
+    const whole = shape.every((extent) => Number.isInteger(extent) && extent >= 1);
+    problems.check(
+      whole && size(shape) === cells,
+      "shape",
+      `extents >= 1 of ${cells} = ${rest(input).join(" x ")} cells`,
+      `${size(shape)} = ${shape.join(" x ")}`,
+    );
+    return withRest(input, shape);
+  },
+  print: ({ shape }) => printNumbers(shape),
+  parse: (text) => ({ kind: "reshape", shape: parseNumbers("move", text) }),
+  reference: (_, [cells]) => cells.slice(),
+  gradient: (_, { inputs: [input] }, gradient, apply) => [apply({ kind: "reshape", shape: rest(input.type) } as Reshape, [gradient])],
+  sample: (random) => {
+    const input = sampleType(random, random.integer(0, 4));
+    const extents = [...rest(input)];
+    const joined = random.integer(0, extents.length);
+    return { move: { kind: "reshape", shape: [...extents.slice(0, joined), 1, size(extents.slice(joined))] }, inputs: [input] };
+  },
+};
