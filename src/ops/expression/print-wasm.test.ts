@@ -35,7 +35,7 @@ function compile(
   const floats = new Float32Array(memory.buffer);
   return (operands) => {
     const count = operands[0]?.length ?? 4;
-    operands.forEach((cells, i) => floats.set(cells, (i + 1) * most));
+    for (const [i, cells] of operands.entries()) floats.set(cells, (i + 1) * most);
     (instance.exports.run as (begin: number, end: number) => void)(0, count * 4);
     return floats.slice(0, count);
   };
