@@ -1,16 +1,12 @@
 import { size } from "../../base/types.ts";
 import { axisTerms } from "../../grid/axis.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
+import { whileBelow } from "../../emit/wasm/vectors.ts";
 import type { Algorithm, Emission, OperandRef } from "../contract.ts";
 import { plainLayout } from "../layout.ts";
+import { dimension, readRow, rowBytes, type Target, tablesOf, walkPairs, walkTargets } from "../pair-lists.ts";
 import { connectedPairs, type GridLinearPlan, typesOf } from "./plan.ts";
 import { gridLinear } from "./index.ts";
-
-/** One target index of a dimension: where it lies in the result, and the pairs of offsets (into the two operands) that are summed for it. */
-interface Target {
-  readonly at: number;
-  readonly pairs: readonly (readonly [number, number])[];
-}
 
 /** Axes that make result dimensions, largest first: [channels, ...spatial axes]. Offsets are in cells. */
 function dimensionsOf(plan: GridLinearPlan): Target[][] {
@@ -34,7 +30,7 @@ function dimensionsOf(plan: GridLinearPlan): Target[][] {
     }
     return grouped;
   });
-  return dimensions.map((grouped, index) => everyTarget(plan, index, perPair, taps).map((at) => ({ at, pairs: grouped.get(at) ?? [] })));
+  return dimensions.map((grouped, index) => everyTarget(plan, index, perPair, taps).map((at) => ({ at: 4 * at, also: 0, pairs: (grouped.get(at) ?? []).map(([a, b]) => [4 * a, 4 * b] as const) })));
 }
 
 /** Offsets of all result cells along one dimension, also of those that no term reaches (they become zero). */
@@ -52,122 +48,44 @@ function everyTarget(plan: GridLinearPlan, dimension: number, perPair: number, t
   return copies.flatMap((copy) => range(axis.kernel, size(rest.map((other) => other.kernel))).map((tap) => copy + tap));
 }
 
-/** Tables of a dimension in bytes: per target (offset, begin, end) and per pair (first, second). */
-function tablesOf(targets: readonly Target[]): { targets: Int32Array; pairs: Int32Array } {
-  let begin = 0;
-  const rows = targets.flatMap(({ at, pairs }) => {
-    const row = [4 * at, 8 * begin, 8 * (begin + pairs.length)];
-    begin += pairs.length;
-    return row;
-  });
-  return { targets: Int32Array.from(rows), pairs: Int32Array.from(targets.flatMap(({ pairs }) => pairs.flatMap(([first, second]) => [4 * first, 4 * second]))) };
-}
-
-interface Frame {
-  readonly f: FunctionBuilder;
-  readonly dimensions: number;
-  readonly tables: readonly { readonly targets: Local; readonly pairs: Local }[];
-  readonly bounds: readonly { readonly begin: Local; readonly end: Local }[];
-}
-
-/** for (entry = begin; entry < end; entry += step) body */
-function loopOver(f: FunctionBuilder, entry: Local, end: Local, step: number, body: () => void): void {
-  f.block((exit) => {
-    f.get(entry).get(end).op("i32.ge_s").branchIf(exit);
-    f.loop((again) => {
-      body();
-      f.get(entry).i32(step).op("i32.add").tee(entry).get(end).op("i32.lt_s").branchIf(again);
-    });
-  });
-}
-
-/** Adds first[..] * second[..] over the product of the pair lists of all dimensions. */
-function emitSum({ f, dimensions, tables, bounds }: Frame, first: Local, second: Local, sum: Local): void {
-  const nest = (dimension: number, a: Local, b: Local): void => {
-    if (dimension === dimensions) {
-      f.get(sum).get(a).memory("f32.load").op("f64.promote_f32").get(b).memory("f32.load").op("f64.promote_f32").op("f64.mul", "f64.add").set(sum);
-      return;
-    }
-    const [entry, innerA, innerB] = f.locals("i32", 3);
-    f.get(bounds[dimension].begin).set(entry);
-    loopOver(f, entry, bounds[dimension].end, 8, () => {
-      const { pairs } = tables[dimension];
-      f.get(pairs).get(entry).op("i32.add").memory("i32.load", 0).get(a).op("i32.add").set(innerA);
-      f.get(pairs).get(entry).op("i32.add").memory("i32.load", 4).get(b).op("i32.add").set(innerB);
-      nest(dimension + 1, innerA, innerB);
-    });
-  };
-  nest(0, first, second);
-}
-
-/** Walks the targets of dimensions 1 and up; at each the sum (over examples for the kernel role) is stored. */
-function emitTargets(frame: Frame, counts: readonly Local[], result: Local, store: (at: Local) => void): void {
-  const { f, dimensions, tables, bounds } = frame;
-  const nest = (dimension: number, at: Local): void => {
-    if (dimension === dimensions) {
-      store(at);
-      return;
-    }
-    const [row, end, inner] = f.locals("i32", 3);
-    f.get(tables[dimension].targets).set(row);
-    f.get(row).get(counts[dimension]).op("i32.add").set(end);
-    loopOver(f, row, end, 12, () => {
-      readTarget(f, row, bounds[dimension]);
-      f.get(row).memory("i32.load", 0).get(at).op("i32.add").set(inner);
-      nest(dimension + 1, inner);
-    });
-  };
-  nest(1, result);
-}
-
-function readTarget(f: FunctionBuilder, row: Local, { begin, end }: { begin: Local; end: Local }): void {
-  f.get(row).memory("i32.load", 4).set(begin);
-  f.get(row).memory("i32.load", 8).set(end);
-}
-
-/** Words of the table of sizes: channel targets, bytes of targets 1.., strides in bytes of one example of first, second, result. */
-function emitGeneral(f: FunctionBuilder, dimensions: number, sumsExamples: boolean): void {
+/** Table of sizes: channel targets, bytes of rows of dimensions 1 to 3, bytes of one example of first, second and result. */
+function emitGeneral(f: FunctionBuilder, count: number, sumsExamples: boolean): void {
   const [table, begin, end, examples] = f.parameters;
-  const argument = (index: number): Local => {
+  const word = (from: Local, index: number): Local => {
     const local = f.local("i32");
-    f.get(table).memory("i32.load", 4 * index).set(local);
+    f.get(from).memory("i32.load", 4 * index).set(local);
     return local;
   };
-  const [first, second, result, sizes] = [0, 1, 2, 3].map(argument);
-  const tables = Array.from({ length: dimensions }, (_, d) => ({ targets: argument(4 + 2 * d), pairs: argument(5 + 2 * d) }));
-  const bounds = tables.map(() => ({ begin: f.local("i32"), end: f.local("i32") }));
-  const word = (index: number): Local => {
-    const local = f.local("i32");
-    f.get(sizes).memory("i32.load", 4 * index).set(local);
-    return local;
-  };
-  const channels = word(0);
-  const counts = [channels, ...Array.from({ length: 3 }, (_, d) => word(1 + d))];
-  const [firstStride, secondStride, resultStride] = [4, 5, 6].map(word);
-  const frame: Frame = { f, dimensions, tables, bounds };
-  const [chunk, row, example, a, b, at] = f.locals("i32", 6);
+  const [first, second, result, sizes] = [0, 1, 2, 3].map((index) => word(table, index));
+  const dimensions = Array.from({ length: count }, (_, d) => dimension(f, word(table, 4 + 2 * d), word(table, 5 + 2 * d)));
+  const [channels, ...bytes] = [0, 1, 2, 3].map((index) => word(sizes, index));
+  const [firstStride, secondStride, resultStride] = [4, 5, 6].map((index) => word(sizes, index));
+  const [chunk, row, example, a, b, at, also] = f.locals("i32", 7);
   const sum = f.local("f64");
+  const toExample = (base: Local, stride: Local, to: Local): void => void f.get(example).get(stride).op("i32.mul").get(base).op("i32.add").set(to);
+  const addTerms = (): void => {
+    toExample(first, firstStride, a);
+    toExample(second, secondStride, b);
+    walkPairs(f, dimensions, a, b, (x, y) => {
+      f.get(sum).get(x).memory("f32.load").op("f64.promote_f32").get(y).memory("f32.load").op("f64.promote_f32").op("f64.mul", "f64.add").set(sum);
+    });
+  };
   f.get(begin).set(chunk);
-  loopOver(f, chunk, end, 1, () => {
-    f.get(chunk).get(channels).op("i32.rem_s").i32(12).op("i32.mul").get(tables[0].targets).op("i32.add").set(row);
-    readTarget(f, row, bounds[0]);
+  whileBelow(f, chunk, end, 1, () => {
+    f.get(chunk).get(channels).op("i32.rem_s").i32(rowBytes).op("i32.mul").get(dimensions[0].targets).op("i32.add").set(row);
+    readRow(f, row, dimensions[0]);
     if (!sumsExamples) f.get(chunk).get(channels).op("i32.div_s").set(example);
-    const offset = (base: Local, stride: Local, to: Local): void => void f.get(example).get(stride).op("i32.mul").get(base).op("i32.add").set(to);
-    f.get(row).memory("i32.load", 0).get(result).op("i32.add").set(at);
-    if (!sumsExamples) f.get(example).get(resultStride).op("i32.mul").get(at).op("i32.add").set(at);
-    emitTargets(frame, counts, at, (cell) => {
+    toExample(result, resultStride, at);
+    f.get(row).memory("i32.load", 0).get(at).op("i32.add").set(at);
+    walkTargets(f, dimensions.slice(1), bytes, at, also, (cell) => {
       f.f64(0).set(sum);
-      const once = (): void => {
-        offset(first, firstStride, a);
-        offset(second, secondStride, b);
-        emitSum(frame, a, b, sum);
-      };
       if (sumsExamples) {
         f.i32(0).set(example);
-        loopOver(f, example, examples, 1, once);
-      } else once();
+        whileBelow(f, example, examples, 1, addTerms);
+      } else addTerms();
       f.get(cell).get(sum).op("f32.demote_f64").memory("f32.store");
     });
+    if (sumsExamples) f.i32(0).set(example);
   });
 }
 
@@ -184,16 +102,15 @@ export const generalGridLinear: Algorithm<GridLinearPlan> = {
   estimate: (plan) => 2000 + 3 * gridLinear.cost(plan).multiplyAdds,
   emit(plan): Emission {
     const dimensions = dimensionsOf(plan);
-    const tables = dimensions.map(tablesOf);
     const types = typesOf(plan);
     const exampleBytes = (part: "kernel" | "input" | "output"): number => (part === "kernel" ? 0 : 4 * size(types[part].shape.slice(1)));
     const [first, second, result] = ({ forward: ["kernel", "input", "output"], kernel: ["output", "input", "kernel"], input: ["kernel", "output", "input"] } as const)[plan.role].map(exampleBytes);
-    const counts = [1, 2, 3].map((d) => 12 * (dimensions[d]?.length ?? 0));
+    const counts = [1, 2, 3].map((d) => rowBytes * (dimensions[d]?.length ?? 0));
     const channels = dimensions[0].length;
     const sumsExamples = plan.role === "kernel";
     // examples that are no batch are all there in every run
     const fixed = !plan.batched;
-    const constants = [Int32Array.from([channels, ...counts, first, second, result]), ...tables.flatMap(({ targets, pairs }) => [targets, pairs])];
+    const constants = [Int32Array.from([channels, ...counts, first, second, result]), ...dimensions.flatMap(tablesOf)];
     const operands: OperandRef[] = [
       { of: "input", index: 0, access: "read" }, { of: "input", index: 1, access: "read" }, { of: "output", index: 0, access: "write" },
       ...constants.map((_, index): OperandRef => ({ of: "constant", index, access: "read" })),
