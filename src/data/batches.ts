@@ -32,7 +32,7 @@ export interface BatchOptions {
 const stream = 0x6f726400;
 
 /** Cells of a batch up to which a plain copy is quicker than to ask another thread. */
-const trivialCells = 2 ** 18;
+const trivialCells = 2 ** 19;
 
 /** Order of the examples in an epoch: by a random key of seed, epoch and example id. */
 export function epochOrder(ids: Int32Array, seed: number, epoch: number): Int32Array {

@@ -2,11 +2,8 @@ import { fail } from "../base/errors.ts";
 import type { Decoder } from "./dataset.ts";
 import type { PlainDecoder } from "./decode-plain.ts";
 import { decodeWithSharp, loadSharp } from "./decode-sharp.ts";
-import { isFault, type PictureFault, type PictureHeader, readHeader } from "./picture-header.ts";
+import { defaultMaximumPixels, isFault, type PictureFault, type PictureHeader, readHeader } from "./picture-header.ts";
 import type { Raster } from "./resize.ts";
-
-/** Pictures of more pixels than this are refused from their header, before memory is taken. */
-export const defaultMaximumPixels = 100_000_000;
 
 /** Decodes the first frame of a picture to width x height RGB (interleaved), upright, over white. */
 export type PictureDecoder = (bytes: Uint8Array, width: number, height: number) => Promise<Raster | PictureFault>;
@@ -36,10 +33,8 @@ export async function chooseDecoder(wanted: "auto" | Decoder = "auto"): Promise<
 export async function openDecoder(decoder: Decoder, maximumPixels = defaultMaximumPixels): Promise<PictureDecoder> {
   const decode = await backend(decoder);
   return async (bytes, width, height) => {
-    const header = readHeader(bytes);
+    const header = readHeader(bytes, maximumPixels);
     if (isFault(header)) return header;
-    const pixels = header.width * header.height;
-    if (pixels > maximumPixels) return { fault: `${header.width} x ${header.height} pixels, more than the limit of ${maximumPixels}` };
     try {
       return await decode(bytes, header, width, height);
     } catch (thrown) {

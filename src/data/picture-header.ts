@@ -6,8 +6,6 @@ export interface PictureHeader {
   readonly format: PictureFormat;
   readonly width: number;
   readonly height: number;
-  /** Stored without colour. */
-  readonly grey: boolean;
   /** Stored as cyan, magenta, yellow, black. */
   readonly cmyk: boolean;
   /** EXIF orientation 1 to 8: how the stored picture has to be turned. */
@@ -33,14 +31,36 @@ export function uprightSize({ width, height, orientation }: PictureHeader): { wi
 /** Thrown and caught inside this file only: the bytes end before the picture does. */
 const cutShort = Symbol("cut short");
 
+/** Thrown and caught inside this file only: the picture is not read, for the reason given. */
+class Unreadable {
+  readonly fault: string;
+
+  constructor(fault: string) {
+    this.fault = fault;
+  }
+}
+
+/** Pictures of more pixels than this are refused from their header, before memory is taken. */
+export const defaultMaximumPixels = 100_000_000;
+
 /** Big- and little-endian numbers of a byte array; reading past its end throws `cutShort`. */
 class Cursor {
   readonly bytes: Uint8Array;
+  readonly maximumPixels: number;
   at: number;
 
-  constructor(bytes: Uint8Array, at = 0) {
+  constructor(bytes: Uint8Array, at = 0, maximumPixels = defaultMaximumPixels) {
     this.bytes = bytes;
+    this.maximumPixels = maximumPixels;
     this.at = at;
+  }
+
+  /** A size, when it is within the limits. */
+  sized(width: number, height: number): { width: number; height: number } {
+    const pixels = `${width} x ${height} pixels`;
+    if (width < 1 || height < 1) throw new Unreadable(`damaged: ${pixels}`);
+    if (width * height > this.maximumPixels) throw new Unreadable(`${pixels}, more than the limit of ${this.maximumPixels}`);
+    return { width, height };
   }
 
   byte(): number {
@@ -75,28 +95,26 @@ class Cursor {
  *
  * Source: PNG (third edition), ITU-T T.81, RFC 9649, GIF89a.
  */
-export function readHeader(bytes: Uint8Array): PictureHeader | PictureFault {
+export function readHeader(bytes: Uint8Array, maximumPixels = defaultMaximumPixels): PictureHeader | PictureFault {
   if (bytes.length === 0) return { fault: "empty file" };
-  const read = readers.find(({ signature }) => signature(bytes));
-  if (read === undefined) return { fault: "not a PNG, JPEG, WebP or GIF picture" };
+  const format = formats.find(({ signature }) => signature(bytes));
+  if (format === undefined) return { fault: "not a PNG, JPEG, WebP or GIF picture" };
   try {
-    const header = read.header(new Cursor(bytes));
-    if (isFault(header)) return header;
-    if (header.width < 1 || header.height < 1) return { fault: `damaged: ${header.width} x ${header.height} pixels` };
-    return header;
+    return format.header(new Cursor(bytes, 0, maximumPixels));
   } catch (thrown) {
+    if (thrown instanceof Unreadable) return { fault: thrown.fault };
     if (thrown !== cutShort) throw thrown;
-    return { fault: `truncated: ${read.name} data ends after ${bytes.length} bytes, before the picture does` };
+    return { fault: `truncated: ${format.name} data ends after ${bytes.length} bytes, before the picture does` };
   }
 }
 
 const starts = (bytes: Uint8Array, at: number, text: string): boolean =>
   bytes.length >= at + text.length && Array.from(text).every((letter, index) => bytes[at + index] === letter.charCodeAt(0));
 
-const readers: readonly {
+const formats: readonly {
   readonly name: string;
   readonly signature: (bytes: Uint8Array) => boolean;
-  readonly header: (cursor: Cursor) => PictureHeader | PictureFault;
+  readonly header: (cursor: Cursor) => PictureHeader;
 }[] = [
   { name: "PNG", signature: (bytes) => starts(bytes, 0, "\x89PNG\r\n\x1a\n"), header: pngHeader },
   { name: "JPEG", signature: (bytes) => starts(bytes, 0, "\xff\xd8\xff"), header: jpegHeader },
@@ -104,54 +122,45 @@ const readers: readonly {
   { name: "GIF", signature: (bytes) => starts(bytes, 0, "GIF87a") || starts(bytes, 0, "GIF89a"), header: gifHeader },
 ];
 
-function isGreyPalette(palette: Uint8Array): boolean {
-  for (let at = 0; at + 2 < palette.length; at += 3) if (palette[at] !== palette[at + 1] || palette[at] !== palette[at + 2]) return false;
-  return true;
-}
-
-function pngHeader(cursor: Cursor): PictureHeader | PictureFault {
+function pngHeader(cursor: Cursor): PictureHeader {
   cursor.skip(8);
   const length = cursor.big(4);
-  if (cursor.text(4) !== "IHDR" || length !== 13) return { fault: "damaged: PNG without its header" };
-  const width = cursor.big(4);
-  const height = cursor.big(4);
-  cursor.skip(1);
-  const colourType = cursor.byte();
-  cursor.skip(7);
-  let grey = colourType === 0 || colourType === 4;
+  if (cursor.text(4) !== "IHDR" || length !== 13) throw new Unreadable("damaged: PNG without its header");
+  const size = cursor.sized(cursor.big(4), cursor.big(4));
+  cursor.skip(9);
   let orientation = 1;
   for (;;) {
-    const size = cursor.big(4);
+    const bytes = cursor.big(4);
     const type = cursor.text(4);
     const start = cursor.at;
-    cursor.skip(size + 4);
-    const content = cursor.bytes.subarray(start, start + size);
-    if (type === "PLTE" && colourType === 3) grey = isGreyPalette(content);
-    if (type === "eXIf") orientation = exifOrientation(content);
-    if (type === "IEND") return { format: "png", width, height, grey, cmyk: false, orientation, end: cursor.at };
+    cursor.skip(bytes + 4);
+    if (type === "eXIf") orientation = exifOrientation(cursor.bytes.subarray(start, start + bytes));
+    if (type === "IEND") return { format: "png", ...size, cmyk: false, orientation, end: cursor.at };
   }
 }
 
-function jpegHeader(cursor: Cursor): PictureHeader | PictureFault {
+function jpegHeader(cursor: Cursor): PictureHeader {
   cursor.skip(2);
-  let frame: { height: number; width: number; components: number } | undefined;
+  let frame: { width: number; height: number; cmyk: boolean } | undefined;
   let orientation = 1;
   for (;;) {
-    if (cursor.byte() !== 0xff) return { fault: `damaged: JPEG marker expected at byte ${cursor.at - 1}` };
+    // bytes between segments are skipped, as decoders do
+    while (cursor.byte() !== 0xff);
     let marker = cursor.byte();
     while (marker === 0xff) marker = cursor.byte();
     if (marker === 0xd9) {
-      if (frame === undefined) return { fault: "damaged: JPEG without a frame" };
-      const { width, height, components } = frame;
-      return { format: "jpeg", width, height, grey: components === 1, cmyk: components === 4, orientation, end: cursor.at };
+      if (frame === undefined) throw new Unreadable("damaged: JPEG without a frame");
+      return { format: "jpeg", ...frame, orientation, end: cursor.at };
     }
-    if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue;
+    if (marker === 0 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue;
     const size = cursor.big(2);
     const start = cursor.at;
+    if (size < 2) throw new Unreadable(`damaged: JPEG segment of ${size} bytes`);
     cursor.skip(size - 2);
     if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
       const inner = new Cursor(cursor.bytes, start + 1);
-      frame = { height: inner.big(2), width: inner.big(2), components: inner.byte() };
+      const height = inner.big(2);
+      frame = { ...cursor.sized(inner.big(2), height), cmyk: inner.byte() === 4 };
     } else if (marker === 0xe1 && starts(cursor.bytes, start, "Exif\0\0")) {
       orientation = exifOrientation(cursor.bytes.subarray(start + 6, cursor.at));
     } else if (marker === 0xda) skipScan(cursor);
@@ -170,7 +179,7 @@ function skipScan(cursor: Cursor): void {
   }
 }
 
-function webpHeader(cursor: Cursor): PictureHeader | PictureFault {
+function webpHeader(cursor: Cursor): PictureHeader {
   cursor.skip(4);
   const end = cursor.little(4) + 8;
   if (end > cursor.bytes.length) throw cutShort;
@@ -196,11 +205,11 @@ function webpHeader(cursor: Cursor): PictureHeader | PictureFault {
     cursor.skip(Math.min(length + (length & 1), cursor.bytes.length - start));
     if (start + length > end) throw cutShort;
   }
-  if (size === undefined) return { fault: "damaged: WebP without a picture" };
-  return { format: "webp", ...size, grey: false, cmyk: false, orientation, end };
+  if (size === undefined) throw new Unreadable("damaged: WebP without a picture");
+  return { format: "webp", ...cursor.sized(size.width, size.height), cmyk: false, orientation, end };
 }
 
-function gifHeader(cursor: Cursor): PictureHeader | PictureFault {
+function gifHeader(cursor: Cursor): PictureHeader {
   cursor.skip(6);
   const width = cursor.little(2);
   const height = cursor.little(2);
@@ -209,12 +218,10 @@ function gifHeader(cursor: Cursor): PictureHeader | PictureFault {
   const skipBlocks = (): void => {
     for (let size = cursor.byte(); size !== 0; size = cursor.byte()) cursor.skip(size);
   };
-  const palette = (bits: number): Uint8Array => {
-    const start = cursor.at;
+  const skipPalette = (bits: number): void => {
     if (bits & 0x80) cursor.skip(3 << ((bits & 7) + 1));
-    return cursor.bytes.subarray(start, cursor.at);
   };
-  let colours = palette(flags);
+  skipPalette(flags);
   for (;;) {
     const block = cursor.byte();
     if (block === 0x21) {
@@ -222,24 +229,14 @@ function gifHeader(cursor: Cursor): PictureHeader | PictureFault {
       skipBlocks();
     } else if (block === 0x2c) {
       cursor.skip(4);
-      const frame = { width: cursor.little(2), height: cursor.little(2) };
-      const own = palette(cursor.byte());
-      if (own.length > 0) colours = own;
+      // the canvas holds the frame, whatever the screen descriptor says
+      const size = cursor.sized(Math.max(width, cursor.little(2)), Math.max(height, cursor.little(2)));
+      skipPalette(cursor.byte());
       cursor.skip(1);
       skipBlocks();
-      const grey = isGreyPalette(colours);
-      // the canvas holds the frame, whatever the screen descriptor says
-      return {
-        format: "gif",
-        width: Math.max(width, frame.width),
-        height: Math.max(height, frame.height),
-        grey,
-        cmyk: false,
-        orientation: 1,
-        end: cursor.at,
-      };
-    } else if (block === 0x3b) return { fault: "damaged: GIF without a frame" };
-    else return { fault: `damaged: unknown GIF block ${block} at byte ${cursor.at - 1}` };
+      return { format: "gif", ...size, cmyk: false, orientation: 1, end: cursor.at };
+    } else if (block === 0x3b) throw new Unreadable("damaged: GIF without a frame");
+    else throw new Unreadable(`damaged: unknown GIF block ${block} at byte ${cursor.at - 1}`);
   }
 }
 

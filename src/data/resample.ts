@@ -69,41 +69,48 @@ interface Plane {
 }
 
 function resamplePlane({ pixels, from, volume, space, map, weight, add }: Plane, into: Float32Array, target: number): void {
-  const height = space.extents[1];
-  const width = space.extents[2];
-  const channels = space.channels;
+  const { channels } = space;
+  const [, height, width] = space.extents;
   const [, yy, yx, xy, xx] = map.linear;
   const [, cy, cx] = map.centre;
   const lastX = width - 1;
   const lastY = height - 1;
-  const zeroFill = map.zeroFill;
+  const { zeroFill } = map;
+  let cell = target;
   for (let oy = 0; oy < height; oy++) {
-    const dy = oy - lastY / 2;
-    for (let ox = 0; ox < width; ox++) {
-      const dx = ox - lastX / 2;
-      const y = yy * dy + yx * dx + cy;
-      const x = xy * dy + xx * dx + cx;
+    const yRow = yy * (oy - lastY / 2) + cy;
+    const xRow = xy * (oy - lastY / 2) + cx;
+    for (let ox = 0; ox < width; ox++, cell++) {
+      const y = yRow + yx * (ox - lastX / 2);
+      const x = xRow + xx * (ox - lastX / 2);
       const y0 = Math.floor(y);
       const x0 = Math.floor(x);
       let bottom = (y - y0) * weight;
       let top = weight - bottom;
       let right = x - x0;
       let left = 1 - right;
-      if (zeroFill) {
-        if (y0 < 0 || y0 > lastY) top = 0;
-        if (y0 < -1 || y0 >= lastY) bottom = 0;
-        if (x0 < 0 || x0 > lastX) left = 0;
-        if (x0 < -1 || x0 >= lastX) right = 0;
+      let corner = from + y0 * width + x0;
+      let across = 1;
+      let down = width;
+      if (x0 < 0 || y0 < 0 || x0 >= lastX || y0 >= lastY) {
+        if (zeroFill) {
+          if (y0 < 0 || y0 > lastY) top = 0;
+          if (y0 < -1 || y0 >= lastY) bottom = 0;
+          if (x0 < 0 || x0 > lastX) left = 0;
+          if (x0 < -1 || x0 >= lastX) right = 0;
+        }
+        const nearestX = x0 < 0 ? 0 : x0 > lastX ? lastX : x0;
+        const nearestY = y0 < 0 ? 0 : y0 > lastY ? lastY : y0;
+        corner = from + nearestY * width + nearestX;
+        across = x0 < 0 || x0 >= lastX ? 0 : 1;
+        down = y0 < 0 || y0 >= lastY ? 0 : width;
       }
-      const rowTop = from + (y0 < 0 ? 0 : y0 > lastY ? lastY : y0) * width;
-      const rowBottom = from + (y0 < -1 ? 0 : y0 >= lastY ? lastY : y0 + 1) * width;
-      const columnLeft = x0 < 0 ? 0 : x0 > lastX ? lastX : x0;
-      const columnRight = x0 < -1 ? 0 : x0 >= lastX ? lastX : x0 + 1;
-      for (let channel = 0, plane = 0; channel < channels; channel++, plane += volume) {
-        const above = pixels[plane + rowTop + columnLeft] * left + pixels[plane + rowTop + columnRight] * right;
-        const below = pixels[plane + rowBottom + columnLeft] * left + pixels[plane + rowBottom + columnRight] * right;
-        const cell = target + plane + oy * width + ox;
-        into[cell] = (add ? into[cell] : 0) + above * top + below * bottom;
+      const end = corner + channels * volume;
+      for (let at = corner, to = cell; at < end; at += volume, to += volume) {
+        const above = pixels[at] * left + pixels[at + across] * right;
+        const below = pixels[at + down] * left + pixels[at + down + across] * right;
+        const value = above * top + below * bottom;
+        into[to] = add ? into[to] + value : value;
       }
     }
   }

@@ -1,0 +1,47 @@
+import { Worker } from "node:worker_threads";
+import { fail } from "../base/errors.ts";
+import type { Failure, Request } from "./batch-worker.ts";
+import type { ExampleData } from "./dataset.ts";
+import { errorOf, workerUrl } from "./threads.ts";
+
+/** Reads examples at once, though their decoder answers later: the calling thread sleeps until another one is done. */
+export interface BlockingReader {
+  /** Writes the stored numbers of an example. Throws ToeplitzError when its file cannot be read. */
+  read(row: number, into: Uint8Array): void;
+  close(): Promise<void>;
+}
+
+/** Longest sleep: a picture takes milliseconds, so that something is wrong by then. */
+const patienceMs = 60_000;
+
+/** Least room for an answer: a failure comes as text. */
+const leastRoom = 4096;
+
+/** Prepares reading; the thread starts with the first read and does not keep the process alive. */
+export function blockingReader(data: ExampleData): BlockingReader {
+  let worker: Worker | undefined;
+  const start = (): Worker => {
+    const started = new Worker(workerUrl);
+    started.unref();
+    // what goes wrong there is found here by the answer that does not come
+    started.on("error", () => {});
+    started.postMessage({ kind: "open", number: 0, data } satisfies Request);
+    return started;
+  };
+  return {
+    read(row, into) {
+      worker ??= start();
+      const signal = new Int32Array(new SharedArrayBuffer(8));
+      const room = new Uint8Array(new SharedArrayBuffer(Math.max(leastRoom, into.length)));
+      worker.postMessage({ kind: "read", row, into: room, signal } satisfies Request);
+      if (Atomics.wait(signal, 0, 0, patienceMs) === "timed-out") fail("data", "reader", "picture", `within ${patienceMs} ms`, "nothing");
+      const bytes = room.slice(0, signal[1]);
+      if (Atomics.load(signal, 0) === 2) throw errorOf(JSON.parse(new TextDecoder().decode(bytes)) as Failure);
+      into.set(bytes);
+    },
+    close: async () => {
+      await worker?.terminate();
+      worker = undefined;
+    },
+  };
+}
