@@ -4,8 +4,8 @@ import type { Border } from "../../grid/axis.ts";
 import { restAxis } from "../axes.ts";
 import { call, type Margin, operand, type Value } from "../contract.ts";
 import { pointwise } from "../pointwise/operators.ts";
-import { type AxisMap, concatRest, gatherRest, remap, reshapeRest, transposeRest, wholeAxis } from "./index.ts";
 import { rest } from "./kind.ts";
+import { type AxisMap, concatRest, gatherRest, remap, reshapeRest, transposeRest, wholeAxis } from "./operator.ts";
 
 /**
  * The same cells in the same order under other extents, those after the example axis of a batched value; one of them may be -1
