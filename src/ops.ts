@@ -1,11 +1,25 @@
 export type { Expression, Operator, Tracer, Value } from "./ops/contract.ts";
 export { forward as convolve, transposed as convolveTransposed } from "./ops/grid-linear/index.ts";
 export { type MatmulOptions, matmul } from "./ops/matmul/index.ts";
-export { concat, crop, flatten, flip, gather, oneHot, pad, pixelShuffle, reshape, slice, transpose, upsample } from "./ops/move/functions.ts";
+export {
+  concat,
+  crop,
+  flatten,
+  flip,
+  gather,
+  oneHot,
+  pad,
+  pixelShuffle,
+  reshape,
+  slice,
+  transpose,
+  upsample,
+} from "./ops/move/index.ts";
 export {
   abs,
   add,
   applyFunction,
+  broadcastLike,
   celu,
   clip,
   cos,
@@ -36,6 +50,7 @@ export {
   negate,
   notEqual,
   type Operand,
+  pointwise,
   power,
   reciprocal,
   relu,
@@ -55,8 +70,7 @@ export {
   tanh,
   toFloat,
   where,
-} from "./ops/pointwise/functions.ts";
-export { broadcastLike, pointwise } from "./ops/pointwise/index.ts";
+} from "./ops/pointwise/index.ts";
 export { type RandomOptions, randomUniform } from "./ops/random/index.ts";
-export { logSoftmax, logSumExp, max, mean, min, moments, type ReduceAxes, softmax, sum, variance } from "./ops/reduce/functions.ts";
+export { logSoftmax, logSumExp, max, mean, min, moments, type ReduceAxes, softmax, sum, variance } from "./ops/reduce/index.ts";
 export { maxWindow, type WindowOptions } from "./ops/window/index.ts";

@@ -3,7 +3,7 @@ import { constant, type Expression, type NodeValues, operand, type Value } from 
 import { apply, times } from "../expression/build.ts";
 import { differentiateExpression } from "../expression/differentiate.ts";
 import { printExpression } from "../expression/print.ts";
-import { operandsOf, simplify } from "../expression/simplify.ts";
+import { operandsOf, rebuild, simplify } from "../expression/simplify.ts";
 import type { PointwisePlan } from "./plan.ts";
 
 /** What the gradient is made of, given from outside because `reduce` needs `pointwise` in turn. */
@@ -36,7 +36,14 @@ export function gradientPointwise(
       operandsOf(part).every((read) => isConstantOver(values[read].type, type, plan.output)),
     );
     const sum = makers.fold(makers.pointwise(product([...inside, last]), values, options), type);
-    return makers.pointwise(product([...outside, operand(values.length)]), [...values, sum], options);
+    const factor = product(outside);
+    // only what the factor reads: any other value would lend its larger shape
+    const read = operandsOf(factor);
+    const scaled = times(
+      rebuild(factor, (part) => (part.kind === "operand" ? operand(read.indexOf(part.index)) : part)),
+      operand(read.length),
+    );
+    return makers.pointwise(scaled, [...read.map((position) => values[position]), sum], options);
   });
 }
 

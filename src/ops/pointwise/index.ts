@@ -1,2 +1,3 @@
+export * from "./functions.ts";
 export { broadcastLike, pointwise, pointwiseOperator } from "./operators.ts";
 export { operandMap, type PointwiseOptions, type PointwisePlan } from "./plan.ts";

@@ -42,11 +42,11 @@ export function broadcastType(problems: Problems, operands: readonly TensorType[
       const hint = "Reshape it so that its example axis comes first and the others line up.";
       problems.check(lead === 0, `operand ${index}`, `${rank} axes, as it is batched`, printType(type), hint);
       if (lead === 0)
-        problems.check(type.shape[0] === shape[0], `operand ${index}`, `at most ${shape[0]} examples, as the others`, printType(type));
+        problems.check(type.shape[0] === shape[0], `operand ${index}`, `${shape[0]} examples, as another operand`, printType(type));
     } else if (batched && lead === 0) {
       problems.check(type.shape[0] === 1, `operand ${index}`, "no example axis, or extent 1 there, as it is not batched", printType(type));
     }
-    const wrong = type.shape.findIndex((extent, axis) => extent !== 1 && extent !== shape[lead + axis]);
+    const wrong = type.shape.findIndex((extent, axis) => extent !== 1 && extent !== shape[lead + axis] && !(batched && lead + axis === 0));
     const hint = "Only a tiled operand (option tile) repeats.";
     if (wrong >= 0 && !tile)
       problems.check(

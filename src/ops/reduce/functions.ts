@@ -2,7 +2,7 @@ import type { TensorType } from "../../base/types.ts";
 import { axisOf, restAxis } from "../axes.ts";
 import { operand, type Value } from "../contract.ts";
 import { minus, over, times } from "../expression/build.ts";
-import { reshapeRest } from "../move/index.ts";
+import { reshapeRest } from "../move/operator.ts";
 import { exp, log, negate, stopGradient, subtract } from "../pointwise/functions.ts";
 import { fold, pointwise } from "../pointwise/operators.ts";
 import { maxWindow } from "../window/index.ts";

@@ -1,0 +1,46 @@
+import type { Device, Fusion, LayoutChoice } from "../contract.ts";
+import { expand, schedule } from "../expression/schedule.ts";
+import { operandsOf } from "../expression/simplify.ts";
+import { place } from "../layout.ts";
+import { readingOf, resultAxes, resultReading } from "../reading.ts";
+import { coalesce } from "../walk.ts";
+import type { PointwisePlan } from "./plan.ts";
+
+/** Vector instructions of the functions that take more than one. */
+const instructions: Readonly<Record<string, number>> = { exp: 22, log: 34, floor: 10, divide: 4, sqrt: 5, min: 3, max: 3, select: 2 };
+/** Instructions that a thread runs in a ns, 4 lanes each. */
+const rate = 8;
+/** Bytes that a thread moves in a ns, in caches and beyond. */
+const bandwidth = 12;
+const runNs = 6;
+
+const instructionsOf = (plan: PointwisePlan): number =>
+  schedule(expand(plan.expression)).reduce((sum, step) => sum + (step.kind === "call" ? (instructions[step.name] ?? 1) : 1), 1);
+
+const vectorNs = (plan: PointwisePlan, device: Device): number => instructionsOf(plan) / (device.wide ? 2 * rate : rate);
+
+/** Predicted ns of one cell of a run (with all channels of its block). */
+export function cellTime(plan: PointwisePlan, block: number, device: Device): number {
+  return (block / 4) * Math.max(vectorNs(plan, device), (16 * (1 + operandsOf(plan.expression).length)) / bandwidth);
+}
+
+/** Predicted ns: the larger of arithmetic and memory traffic, and what it costs to begin each run of cells. */
+export function estimatePointwise(plan: PointwisePlan, choice: LayoutChoice, _: Fusion | null, device: Device): number {
+  const { output, operands } = plan;
+  const block = choice.outputs[0];
+  const at = place(output, { block, halo: [], fill: 0 });
+  const read = operandsOf(plan.expression);
+  const words = read.reduce((sum, i) => sum + place(operands[i], choice.inputs[i]).words, at.words);
+  const readings = read.map((i) => readingOf(operands[i], choice.inputs[i], output, block));
+  const known = readings.filter((reading) => typeof reading !== "string");
+  const walk = coalesce({
+    extents: resultAxes(at),
+    moves: [resultReading(output, at), ...known].map((reading) => reading.moves),
+    runSteps: [block, ...known.map((reading) => reading.runStep)],
+  });
+  const run = walk.extents[walk.extents.length - 1];
+  const runs = at.words / (run * block);
+  // the last cells of a plain run are done one vector, then one or two cells at a time
+  const vectors = block > 1 ? at.words / 4 : runs * (run / 4 + (run % 4 === 0 ? 0 : 1));
+  return Math.max(vectors * vectorNs(plan, device), (4 * words) / bandwidth) + runs * runNs + 200;
+}

@@ -1,0 +1,295 @@
+import { invariant } from "../../base/errors.ts";
+import { size } from "../../base/types.ts";
+import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
+import { type Buffers, type Device, type Expression, operand, type Routine } from "../contract.ts";
+import { emitExpression, hoistConstants, zeroAtZero } from "../expression/print-wasm.ts";
+import { operandsOf, rebuild } from "../expression/simplify.ts";
+import { place } from "../layout.ts";
+import { type Reading, readingOf, resultAxes, resultReading } from "../reading.ts";
+import { emitSpareMask } from "../spare.ts";
+import { countUp, type Division, divide, emitGroup, emitUnits, setMinimum } from "../units.ts";
+import { coalesce, cut, emitLength, emitPointers, emitRun, type Run, type Walk } from "../walk.ts";
+import type { PointwisePlan } from "./plan.ts";
+
+/** Cells of a run that are one unit of work. */
+const piece = 4096;
+
+/** A pointwise node as runs of cells over the tensors: the operands that are read, then the result. */
+export interface PointwiseRun {
+  /** Operands that the formula reads, in the order of the routine's arguments. */
+  readonly read: readonly number[];
+  readonly expression: Expression;
+  readonly readings: readonly Reading[];
+  readonly walk: Walk & { readonly piece: number };
+  readonly block: number;
+  readonly blocks: number;
+  readonly channels: number;
+  /** Spare lanes have to be cleared. */
+  readonly masked: boolean;
+  /** Examples go straight on in every tensor, so a chunk of them is one run. */
+  readonly flat: boolean;
+  readonly division: Division;
+  readonly fma: boolean;
+}
+
+/** Joins axes and deals the work into chunks. `unitNs` is the time of a cell, ns. */
+export function prepareRun(
+  { operands, output, expression }: PointwisePlan,
+  buffers: Buffers,
+  device: Device,
+  cellNs: number,
+): PointwiseRun {
+  const read = operandsOf(expression);
+  const [layout] = buffers.outputs;
+  const at = place(output, layout);
+  const found = read.map((i) => readingOf(operands[i], buffers.inputs[i], output, layout.block));
+  const readings = [...found.filter((reading) => typeof reading !== "string"), resultReading(output, at)];
+  invariant(readings.length === read.length + 1, () => `pointwise: ${found.join(" ")}`);
+  const formula = rebuild(expression, (part) => (part.kind === "operand" ? operand(read.indexOf(part.index)) : part));
+  const free = read.map((_, i) => i).filter((i) => !readings[i].clean);
+  const masked = layout.block > 1 && at.channels % layout.block !== 0 && !zeroAtZero(formula, free);
+  const joined = coalesce(
+    { extents: resultAxes(at), moves: readings.map((reading) => reading.moves), runSteps: readings.map((reading) => reading.runStep) },
+    masked ? [0] : [],
+  );
+  const [cells] = joined.extents;
+  const goesOn = ({ exampleStep }: Reading, t: number): boolean =>
+    exampleStep === (joined.moves[t][0].extent === 1 && t < read.length ? 0 : joined.runSteps[t] * cells);
+  const flat = output.batched && joined.extents.length === 1 && cells * cellNs < 20_000 && readings.every(goesOn);
+  const walk = flat ? { ...joined, piece: cells } : cut(joined, piece);
+  const division = divide(output.batched, size(walk.extents.slice(0, -1)), 6 + walk.piece * cellNs, flat);
+  return {
+    read,
+    expression: formula,
+    readings,
+    walk,
+    block: at.block,
+    blocks: at.blocks,
+    channels: at.channels,
+    masked,
+    flat,
+    division,
+    fma: device.fma,
+  };
+}
+
+export function runRoutine(key: string, run: PointwiseRun): Routine {
+  return { key, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitPointwiseRun(f, run)) };
+}
+
+/** How a tensor is met along a run: vectors that move on, one value per cell, vectors of the block (in memory or gathered), one value. */
+type Kind = "stream" | "cell" | "lanes" | "gathered" | "splat";
+
+interface Source {
+  readonly kind: Kind;
+  readonly reading: Reading;
+  readonly base: Local;
+  readonly pointer: Local;
+  /** What was read once for the whole run. */
+  readonly vectors: readonly Local[];
+}
+
+function emitPointwiseRun(f: FunctionBuilder, run: PointwiseRun): void {
+  const { walk, flat, readings } = run;
+  const constants = hoistConstants(f, run.expression, run.fma);
+  const last = walk.extents.length - 1;
+  const sources = readings.map((reading, t): Source => {
+    const still = t < readings.length - 1 && (flat ? reading.exampleStep === 0 : walk.moves[t][last].extent === 1);
+    const kind = kindOf(reading, run.block, still);
+    return {
+      kind,
+      reading,
+      base: f.local("i32"),
+      pointer: f.local("i32"),
+      vectors: f.locals("v128", kind === "splat" ? 1 : kind === "gathered" ? run.block / 4 : 0),
+    };
+  });
+  const spare = run.masked && run.blocks === 1 ? emitSpareMask(f, run.block, run.channels, null) : [];
+  const body = (masks: readonly Local[]): Run => runCode(f, run, sources, masks, constants);
+  if (flat) {
+    emitFlat(f, run, sources, body(spare));
+    return;
+  }
+  const outer = walk.extents.slice(0, -1);
+  emitUnits(f, run.division, {
+    example: (example) => sources.forEach((source, t) => emitBase(f, source, t, example)),
+    unit: (unit) => {
+      const coordinates = emitPointers(
+        f,
+        unit,
+        outer,
+        sources.map(({ base, pointer }, t) => ({ base, pointer, moves: walk.moves[t] })),
+      );
+      emitHeld(f, run, sources);
+      const masks = run.masked && run.blocks > 1 ? emitSpareMask(f, run.block, run.channels, coordinates[0]) : spare;
+      emitSegments(f, run, sources, emitLength(f, walk, coordinates), body(masks));
+    },
+  });
+}
+
+function kindOf({ lanes, laneStep }: Reading, block: number, still: boolean): Kind {
+  if (block > 1 && lanes && laneStep > 1) return "gathered";
+  if (block > 1 && !lanes) return still ? "splat" : "cell";
+  return !still ? "stream" : block > 1 ? "lanes" : "splat";
+}
+
+function emitBase(f: FunctionBuilder, { reading, base }: Source, position: number, example: Local | null): void {
+  f.get(f.parameters[0])
+    .memory("i32.load", 4 * position)
+    .i32(4 * reading.origin)
+    .op("i32.add");
+  if (example !== null && reading.exampleStep > 0)
+    f.get(example)
+      .i32(4 * reading.exampleStep)
+      .op("i32.mul", "i32.add");
+  f.set(base);
+}
+
+/** Reads what stays the same along a run. */
+function emitHeld(f: FunctionBuilder, { channels, block }: PointwiseRun, sources: readonly Source[]): void {
+  const address = f.local("i32");
+  for (const { kind, base, pointer, vectors, reading } of sources) {
+    if (kind === "splat") f.get(pointer).memory("v128.load32_splat").set(vectors[0]);
+    if (kind === "gathered") {
+      // lanes beyond the last channel read it once more; the mask clears them
+      for (let lane = 0; lane < block; lane++) {
+        const vector = vectors[lane >> 2];
+        setMinimum(
+          f,
+          address,
+          () =>
+            f
+              .get(pointer)
+              .i32(4 * lane * reading.laneStep)
+              .op("i32.add"),
+          () =>
+            f
+              .get(base)
+              .i32(4 * (channels - 1) * reading.laneStep)
+              .op("i32.add"),
+        );
+        f.get(address)
+          .get(vector)
+          .laneMemory("v128.load32_lane", lane & 3)
+          .set(vector);
+      }
+    }
+    if (reading.integer) for (const vector of vectors) f.get(vector).op("f32x4.convert_i32x4_s").set(vector);
+  }
+}
+
+/** All cells of a group of examples at once. */
+function emitFlat(f: FunctionBuilder, run: PointwiseRun, sources: readonly Source[], body: Run): void {
+  const [, chunk, end] = f.parameters;
+  const [first, length] = f.locals("i32", 2);
+  countUp(f, chunk, end, () => {
+    const beyond = emitGroup(f, run.division.chunks.group, first);
+    sources.forEach((source, t) => {
+      emitBase(f, source, t, first);
+      f.get(source.base).set(source.pointer);
+    });
+    emitHeld(f, run, sources);
+    f.get(beyond)
+      .get(first)
+      .op("i32.sub")
+      .i32(run.walk.extents[0] * run.block)
+      .op("i32.mul")
+      .set(length);
+    emitRun(f, length, body);
+  });
+}
+
+/** A run of so many cells; cut where an operand that repeats along it begins anew. */
+function emitSegments(
+  f: FunctionBuilder,
+  { walk, block }: PointwiseRun,
+  sources: readonly Source[],
+  length: number | Local,
+  body: Run,
+): void {
+  const last = walk.extents.length - 1;
+  const repeating = sources.flatMap((source, t) => {
+    const { extent, step } = walk.moves[t][last];
+    return extent > 1 && extent < walk.extents[last] ? [{ pointer: source.pointer, start: f.local("i32"), extent, step }] : [];
+  });
+  if (repeating.length === 0) {
+    if (typeof length !== "number" && block > 1) f.get(length).i32(block).op("i32.mul").set(length);
+    emitRun(f, typeof length === "number" ? length * block : length, body);
+    return;
+  }
+  const [at, count, phase] = f.locals("i32", 3);
+  for (const { pointer, start } of repeating) f.get(pointer).set(start);
+  f.i32(0).set(at);
+  f.loop((again) => {
+    f.i32(walk.extents[last]).get(at).op("i32.sub").set(count);
+    for (const { pointer, start, extent, step } of repeating) {
+      f.get(at).i32(extent).op("i32.rem_u").set(phase);
+      f.get(start)
+        .get(phase)
+        .i32(4 * step)
+        .op("i32.mul", "i32.add")
+        .set(pointer);
+      setMinimum(
+        f,
+        count,
+        () => f.get(count),
+        () => f.i32(extent).get(phase).op("i32.sub"),
+      );
+    }
+    f.get(at).get(count).op("i32.add").set(at);
+    if (block > 1) f.get(count).i32(block).op("i32.mul").set(count);
+    emitRun(f, count, body);
+    f.get(at).i32(walk.extents[last]).op("i32.lt_u").branchIf(again);
+  });
+}
+
+/** The formula on vectors at the pointers; a run counts words, so a cell of a blocked result is `block` of them. */
+function runCode(
+  f: FunctionBuilder,
+  run: PointwiseRun,
+  sources: readonly Source[],
+  masks: readonly Local[],
+  constants: ReturnType<typeof hoistConstants>,
+): Run {
+  const { block, expression, fma } = run;
+  const parts = block / 4;
+  const result = sources[sources.length - 1];
+  const scratch: Local[] = [];
+  const push = ({ kind, pointer, vectors, reading }: Source, index: number): void => {
+    if (kind === "splat") f.get(vectors[0]);
+    else if (kind === "gathered") f.get(vectors[index % parts]);
+    else if (kind === "stream") f.get(pointer).memory("v128.load", 16 * index);
+    else if (kind === "lanes") f.get(pointer).memory("v128.load", 16 * (index % parts));
+    else f.get(pointer).memory("v128.load32_splat", 4 * reading.runStep * Math.floor(index / parts));
+    if (reading.integer && vectors.length === 0) f.op("f32x4.convert_i32x4_s");
+  };
+  const results = f.locals("v128", 4);
+  const formula = (index: number): void => {
+    emitExpression(f, expression, { vector: (i) => push(sources[i], index), fma, constants, scratch });
+    if (masks.length > 0) f.get(masks[index % parts]).op("v128.and");
+    f.set(results[index]);
+  };
+  return {
+    pointers: sources.flatMap(({ kind, pointer, reading }) =>
+      kind === "stream"
+        ? [{ local: pointer, bytes: 4 }]
+        : kind === "cell"
+          ? [{ local: pointer, bytes: (4 * reading.runStep) / block }]
+          : [],
+    ),
+    // everything is read before anything is written: the result may lie over an operand
+    vectors: (count) => {
+      for (let index = 0; index < count; index++) formula(index);
+      for (let index = 0; index < count; index++)
+        f.get(result.pointer)
+          .get(results[index])
+          .memory("v128.store", 16 * index);
+    },
+    rest: (cells) => {
+      formula(0);
+      f.get(result.pointer)
+        .get(results[0])
+        .laneMemory(cells === 2 ? "v128.store64_lane" : "v128.store32_lane", 0);
+    },
+  };
+}
