@@ -13,7 +13,8 @@ function fans(shape: readonly number[]): { into: number; outOf: number } {
   return { into: (shape[1] ?? 1) * taps, outOf: (shape[0] ?? 1) * taps };
 }
 
-export const constantInitialiser = (value: number): Initialiser => Object.freeze({ kind: `constant ${value}`, fill: (cells: Float32Array) => void cells.fill(value) });
+export const constantInitialiser = (value: number): Initialiser =>
+  Object.freeze({ kind: `constant ${value}`, fill: (cells: Float32Array) => void cells.fill(value) });
 export const zeros: Initialiser = constantInitialiser(0);
 export const ones: Initialiser = constantInitialiser(1);
 
@@ -26,15 +27,18 @@ function scaled(kind: string, distribution: Distribution, variance: (shape: read
     fill(cells: Float32Array, shape: readonly number[], draw: ReturnType<typeof random>) {
       const deviation = Math.sqrt(variance(shape));
       const bound = deviation * Math.sqrt(3);
-      for (let i = 0; i < cells.length; i++) cells[i] = distribution === "normal" ? deviation * draw.normal() : bound * (2 * draw.uniform() - 1);
+      for (let i = 0; i < cells.length; i++)
+        cells[i] = distribution === "normal" ? deviation * draw.normal() : bound * (2 * draw.uniform() - 1);
     },
   });
 }
 
 /** Variance gain / fan-in; gain 2 keeps the scale through relu. Source: He et al. 2015, eq. 10. */
-export const he = (distribution: Distribution = "normal", gain = 2): Initialiser => scaled(`he ${gain}`, distribution, (shape) => gain / fans(shape).into);
+export const he = (distribution: Distribution = "normal", gain = 2): Initialiser =>
+  scaled(`he ${gain}`, distribution, (shape) => gain / fans(shape).into);
 /** Variance 2 / (fan-in + fan-out). Source: Glorot and Bengio 2010, eq. 12. */
-export const glorot = (distribution: Distribution = "uniform"): Initialiser => scaled("glorot", distribution, (shape) => 2 / (fans(shape).into + fans(shape).outOf));
+export const glorot = (distribution: Distribution = "uniform"): Initialiser =>
+  scaled("glorot", distribution, (shape) => 2 / (fans(shape).into + fans(shape).outOf));
 /** Variance 1 / fan-in. Source: LeCun et al. 1998, section 4.6. */
 export const lecun = (distribution: Distribution = "normal"): Initialiser => scaled("lecun", distribution, (shape) => 1 / fans(shape).into);
 /** Uniform within 1 / sqrt(connections): the usual start of biases. */
@@ -50,7 +54,8 @@ export function orthogonal(gain = 1): Initialiser {
       const [count, length] = rows <= columns ? [rows, columns] : [columns, rows];
       const vectors = orthonormal(count, length, draw);
       for (let row = 0; row < rows; row++) {
-        for (let column = 0; column < columns; column++) cells[row * columns + column] = gain * (rows <= columns ? vectors[row][column] : vectors[column][row]);
+        for (let column = 0; column < columns; column++)
+          cells[row * columns + column] = gain * (rows <= columns ? vectors[row][column] : vectors[column][row]);
       }
     },
   });

@@ -1,4 +1,123 @@
-import type { Value } from "../ops/contract.ts";
+import { fail } from "../base/errors.ts";
+import { printType, sameShape } from "../base/types.ts";
+import { tensor } from "../graph/trace.ts";
+import { call, constant, type Expression, operand, type Value } from "../ops/contract.ts";
+import { divide, logSoftmax, maximum, mean, multiply, notEqual, oneHot, pointwise, sum } from "../ops.ts";
 
 /** Loss of each example [N] from the net's outputs and the targets, by name. */
 export type Loss = (outputs: Readonly<Record<string, Value>>, targets: Readonly<Record<string, Value>>) => Value;
+
+/** Which output and which target a loss compares; the only ones when left out. */
+export interface LossPair {
+  readonly output?: string;
+  readonly target?: string;
+}
+
+function pick(what: string, values: Readonly<Record<string, Value>>, name: string | undefined): Value {
+  const names = Object.keys(values);
+  const wanted = name ?? (names.length === 1 ? names[0] : "");
+  const value = values[wanted];
+  if (value === undefined)
+    fail(
+      "loss",
+      "",
+      what,
+      name === undefined ? `exactly one, or the name of one of ${names.join(", ") || "none"}` : names.join(", "),
+      name ?? `${names.length} (${names.join(", ")})`,
+    );
+  return value;
+}
+
+/** Mean over all but the example axis. */
+const perExample = (cells: Value): Value =>
+  cells.type.shape.length === 1 ? cells : mean(cells, cells.type.shape.map((_, axis) => axis).slice(1));
+
+export interface CrossEntropyOptions extends LossPair {
+  /** Share of the target spread evenly over all classes. Source: Szegedy et al. 2016, section 7. */
+  readonly labelSmoothing?: number;
+  /** Weight of each class. */
+  readonly classWeights?: readonly number[];
+  /** A label whose cells do not count. */
+  readonly ignore?: number;
+}
+
+/**
+ * Cross-entropy of logits and labels: J = -sum over classes k of w_k q_k log softmax(V)_k, q = (1 - smoothing) [k = label] + smoothing / classes.
+ * Source: Goodfellow et al. 2016, eq. 6.30; smoothing: Szegedy et al. 2016.
+ * Shapes: logits [N, classes, ...m], labels i32 [N, ...m] (one for each cell) -> [N], the mean over the cells that count.
+ * Throws: when labels do not fit the logits, or weights the classes.
+ * Example: `crossEntropy({ labelSmoothing: 0.1 })`
+ */
+export function crossEntropy({ labelSmoothing = 0, classWeights, ignore, ...pair }: CrossEntropyOptions = {}): Loss {
+  if (!(labelSmoothing >= 0 && labelSmoothing < 1)) fail("crossEntropy", "", "label smoothing", ">= 0 and < 1", labelSmoothing);
+  return (outputs, targets) => {
+    const [logits, labels] = [pick("output", outputs, pair.output), pick("target", targets, pair.target)];
+    const [examples, classes, ...extents] = logits.type.shape;
+    const fits = labels.type.dtype !== "f32" && sameShape(labels.type.shape, [examples, ...extents]);
+    if (!fits)
+      fail(
+        "crossEntropy",
+        "",
+        "labels",
+        printType({ ...logits.type, dtype: "i32", shape: [examples, ...extents] }),
+        printType(labels.type),
+        `One class for each cell of the logits ${printType(logits.type)}.`,
+      );
+    if (classWeights !== undefined && classWeights.length !== classes)
+      fail("crossEntropy", "", "class weights", `${classes}, one for each class`, classWeights.length);
+    const [p, q, w] = [0, 1, 2].map(operand);
+    const share: Expression =
+      labelSmoothing === 0 ? q : call("add", call("multiply", q, constant(1 - labelSmoothing)), constant(labelSmoothing / classes));
+    const weighted = classWeights === undefined ? share : call("multiply", share, w);
+    const weights = logits.graph.constant(tensor([classes, ...extents.map(() => 1)], classWeights ?? new Array<number>(classes).fill(1)));
+    const cells = sum(pointwise(call("negate", call("multiply", weighted, p)), [logSoftmax(logits), oneHot(labels, classes), weights]), 1);
+    if (ignore === undefined) return perExample(cells);
+    const counted = notEqual(labels, ignore);
+    const kept = multiply(cells, counted);
+    const axes = extents.map((_, axis) => 1 + axis);
+    return axes.length === 0 ? kept : divide(sum(kept, axes), maximum(sum(counted, axes), 1));
+  };
+}
+
+/** A loss of each cell from outputs and targets of one shape, and its mean over each example. */
+function cellwise(kind: string, formula: Expression, pair: LossPair): Loss {
+  return (outputs, targets) => {
+    const [output, target] = [pick("output", outputs, pair.output), pick("target", targets, pair.target)];
+    if (!sameShape(output.type.shape, target.type.shape))
+      fail(kind, "", "target", printType(output.type), printType(target.type), "Outputs and targets have one shape.");
+    return perExample(pointwise(formula, [output, target]));
+  };
+}
+
+const [output, target] = [operand(0), operand(1)];
+const error = call("subtract", output, target);
+
+/** J = mean of (Z - target)^2. Source: Goodfellow et al. 2016, eq. 5.4. Shapes: [N, ...] and the same -> [N]. */
+export const meanSquaredError = (pair: LossPair = {}): Loss => cellwise("meanSquaredError", call("square", error), pair);
+
+/** J = mean of |Z - target|. Shapes: [N, ...] and the same -> [N]. */
+export const meanAbsoluteError = (pair: LossPair = {}): Loss => cellwise("meanAbsoluteError", call("abs", error), pair);
+
+/** J = mean of e^2 / (2 beta) where |e| < beta, else |e| - beta / 2, e = Z - target. Source: Girshick 2015, eq. 3; Huber 1964. Shapes: [N, ...] and the same -> [N]. */
+export function smoothL1({ beta = 1, ...pair }: LossPair & { readonly beta?: number } = {}): Loss {
+  if (!(beta > 0)) fail("smoothL1", "", "beta", "> 0", beta);
+  const size = call("abs", error);
+  const square = call("multiply", call("square", error), constant(0.5 / beta));
+  return cellwise("smoothL1", call("select", call("less", size, constant(beta)), square, call("subtract", size, constant(beta / 2))), pair);
+}
+
+/** Binary cross-entropy of logits and targets in [0, 1]: J = mean of max(V, 0) - V target + log(1 + exp(-|V|)). Source: Goodfellow et al. 2016, eq. 6.26. Shapes: [N, ...] and the same -> [N]. */
+export const binaryCrossEntropy = (pair: LossPair = {}): Loss =>
+  cellwise("binaryCrossEntropy", call("subtract", call("softplus", output), call("multiply", output, target)), pair);
+
+/** Weighted sum of losses, for nets with several outputs. Example: `weightedLoss([[1, crossEntropy({ output: "class", target: "label" })], [0.5, meanSquaredError({ output: "box", target: "box" })]])` */
+export function weightedLoss(parts: readonly (readonly [number, Loss])[]): Loss {
+  if (parts.length === 0) fail("weightedLoss", "", "losses", ">= 1", 0);
+  return (outputs, targets) => {
+    const losses = parts.map(([, loss]) => loss(outputs, targets));
+    return pointwise(
+      parts.map(([weight], i) => call("multiply", constant(weight), operand(i))).reduce((a, b) => call("add", a, b)),
+      losses,
+    );
+  };
+}

@@ -52,7 +52,11 @@ interface AdamOptions {
   readonly amsgrad?: boolean;
 }
 
-function adamLike(kind: string, { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, amsgrad = false }: AdamOptions, decoupled: boolean): Optimiser {
+function adamLike(
+  kind: string,
+  { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, amsgrad = false }: AdamOptions,
+  decoupled: boolean,
+): Optimiser {
   const g = decoupled ? gradient : decayed(weightDecay);
   const start = decoupled ? mul(parameter, sub(n(1), mul(rate, n(weightDecay)))) : parameter;
   const slots: [string, number][] = [["first", 0], ["second", 0], ...(amsgrad ? [["largest", 0] as [string, number]] : [])];
@@ -76,16 +80,25 @@ export const adamW = (options: AdamOptions = {}): Optimiser => adamLike("adamW",
 export function nadam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, momentumDecay = 0.004 } = {}): Optimiser {
   const g = decayed(weightDecay);
   const warmed = (at: Expression): Expression => mul(n(beta1), sub(n(1), mul(n(0.5), powerOfStep(0.96, mul(at, n(momentumDecay))))));
-  return make("nadam", { beta1, beta2, epsilon, weightDecay, momentumDecay }, [["first", 0], ["second", 0], ["product", 1]], (next) => {
-    const [mu, ahead] = [warmed(step), warmed(add(step, n(1)))];
-    const deviation = add(sqrt(div(next(1), sub(n(1), powerOfStep(beta2)))), n(epsilon));
-    const byGradient = div(mul(sub(n(1), mu), g), sub(n(1), next(2)));
-    const byMoment = div(mul(ahead, next(0)), sub(n(1), mul(next(2), ahead)));
-    return {
-      slots: [towards(slot(0), g, 1 - beta1), towards(slot(1), square(g), 1 - beta2), mul(slot(2), mu)],
-      parameter: sub(parameter, mul(rate, div(add(byGradient, byMoment), deviation))),
-    };
-  });
+  return make(
+    "nadam",
+    { beta1, beta2, epsilon, weightDecay, momentumDecay },
+    [
+      ["first", 0],
+      ["second", 0],
+      ["product", 1],
+    ],
+    (next) => {
+      const [mu, ahead] = [warmed(step), warmed(add(step, n(1)))];
+      const deviation = add(sqrt(div(next(1), sub(n(1), powerOfStep(beta2)))), n(epsilon));
+      const byGradient = div(mul(sub(n(1), mu), g), sub(n(1), next(2)));
+      const byMoment = div(mul(ahead, next(0)), sub(n(1), mul(next(2), ahead)));
+      return {
+        slots: [towards(slot(0), g, 1 - beta1), towards(slot(1), square(g), 1 - beta2), mul(slot(2), mu)],
+        parameter: sub(parameter, mul(rate, div(add(byGradient, byMoment), deviation))),
+      };
+    },
+  );
 }
 
 /** p' = p - rate g / (sqrt(v) + epsilon), v the running mean of g^2 (less the squared mean of g when centred). Source: Tieleman and Hinton 2012; Graves 2013. */
@@ -118,19 +131,38 @@ export function adagrad({ rateDecay = 0, epsilon = 1e-10, weightDecay = 0 } = {}
 /** Steps scaled by the running size of past steps over that of past gradients. Source: Zeiler 2012, algorithm 1. */
 export function adadelta({ rho = 0.9, epsilon = 1e-6, weightDecay = 0 } = {}): Optimiser {
   const g = decayed(weightDecay);
-  return make("adadelta", { rho, epsilon, weightDecay }, [["square", 0], ["steps", 0]], (next) => {
-    const move = mul(div(sqrt(add(slot(1), n(epsilon))), sqrt(add(next(0), n(epsilon)))), g);
-    return { slots: [towards(slot(0), square(g), 1 - rho), towards(slot(1), square(move), 1 - rho)], parameter: sub(parameter, mul(rate, move)) };
-  });
+  return make(
+    "adadelta",
+    { rho, epsilon, weightDecay },
+    [
+      ["square", 0],
+      ["steps", 0],
+    ],
+    (next) => {
+      const move = mul(div(sqrt(add(slot(1), n(epsilon))), sqrt(add(next(0), n(epsilon)))), g);
+      return {
+        slots: [towards(slot(0), square(g), 1 - rho), towards(slot(1), square(move), 1 - rho)],
+        parameter: sub(parameter, mul(rate, move)),
+      };
+    },
+  );
 }
 
 /** Adam with the largest gradient in place of the mean square: u' = max(beta2 u, |g| + epsilon). Source: Kingma and Ba 2015, algorithm 2. */
 export function adamax({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = {}): Optimiser {
   const g = decayed(weightDecay);
-  return make("adamax", { beta1, beta2, epsilon, weightDecay }, [["first", 0], ["largest", 0]], (next) => ({
-    slots: [towards(slot(0), g, 1 - beta1), max(mul(n(beta2), slot(1)), add(call("abs", g), n(epsilon)))],
-    parameter: sub(parameter, div(mul(rate, next(0)), mul(sub(n(1), powerOfStep(beta1)), next(1)))),
-  }));
+  return make(
+    "adamax",
+    { beta1, beta2, epsilon, weightDecay },
+    [
+      ["first", 0],
+      ["largest", 0],
+    ],
+    (next) => ({
+      slots: [towards(slot(0), g, 1 - beta1), max(mul(n(beta2), slot(1)), add(call("abs", g), n(epsilon)))],
+      parameter: sub(parameter, div(mul(rate, next(0)), mul(sub(n(1), powerOfStep(beta1)), next(1)))),
+    }),
+  );
 }
 
 /** What an update reads. */
@@ -163,7 +195,19 @@ function compact(expression: Expression, operands: readonly Value[]): Value {
     return operand(used.indexOf(node.index));
   };
   const renumbered = renumber(expression);
-  return pointwise(renumbered, used.map((index) => operands[index]));
+  return pointwise(
+    renumbered,
+    used.map((index) => operands[index]),
+  );
 }
 
-export const optimisers: Readonly<Record<string, (options?: Record<string, never>) => Optimiser>> = { sgd, adam, adamW, nadam, rmsprop, adagrad, adadelta, adamax };
+export const optimisers: Readonly<Record<string, (options?: Record<string, never>) => Optimiser>> = {
+  sgd,
+  adam,
+  adamW,
+  nadam,
+  rmsprop,
+  adagrad,
+  adadelta,
+  adamax,
+};

@@ -1,6 +1,6 @@
-import { fail, invariant } from "../base/errors.ts";
+import { fail, invariant, ToeplitzError } from "../base/errors.ts";
 import { keyOf } from "../base/random.ts";
-import { printType, sameShape, tensorType, type TensorType } from "../base/types.ts";
+import { printType, sameShape, type TensorType, tensorType } from "../base/types.ts";
 import type { GraphTracer } from "../graph/trace.ts";
 import type { Value } from "../ops/contract.ts";
 import { randomUniform } from "../ops.ts";
@@ -67,6 +67,8 @@ export class TracingScope implements Scope {
   readonly #tracer: GraphTracer;
   readonly #examples: number;
   readonly #rename: (parameter: string) => string;
+  /** Errors that already say in which layer they arose. */
+  readonly #located = new WeakSet<ToeplitzError>();
 
   /** `rename` lets a program read other states in place of the parameters, e.g. their averages. */
   constructor(tracer: GraphTracer, training: boolean, examples: number, rename: (parameter: string) => string = (name) => name) {
@@ -84,7 +86,15 @@ export class TracingScope implements Scope {
     const path = this.#path(name);
     const known = this.parameters.get(path);
     if (known !== undefined) {
-      if (!sameShape(known.type.shape, shape)) fail("net", path, "shape of a parameter that is used twice", printType(known.type), `[${shape.join(",")}]`, "Give the layers names of their own.");
+      if (!sameShape(known.type.shape, shape))
+        fail(
+          "net",
+          path,
+          "shape of a parameter that is used twice",
+          printType(known.type),
+          `[${shape.join(",")}]`,
+          "Give the layers names of their own.",
+        );
       return known.value;
     }
     const type = tensorType(shape);
@@ -111,11 +121,27 @@ export class TracingScope implements Scope {
     const salt = keyOf(...[...this.#path(name)].map((letter) => letter.charCodeAt(0)));
     const scalar: TensorType = { dtype: "i32", shape: [], batched: false };
     const ids: TensorType = { dtype: "i32", shape: [this.#examples], batched: true };
-    return randomUniform(this.#tracer.input("seed", scalar), this.#tracer.input("step", scalar), this.#tracer.input("ids", ids), salt, shape);
+    return randomUniform(this.#tracer.input("seed", scalar), this.#tracer.input("step", scalar), this.#tracer.input("ids", ids), {
+      salt,
+      shape,
+    });
   }
 
   within<T>(name: string, body: () => T): T {
-    return this.#tracer.within(name, body);
+    return this.#tracer.within(name, () => {
+      try {
+        return body();
+      } catch (error) {
+        if (!(error instanceof ToeplitzError) || this.#located.has(error)) throw error;
+        const located = new ToeplitzError(
+          error.room,
+          error.where === "" ? this.#tracer.path : `${this.#tracer.path}, ${error.where}`,
+          error.problems,
+        );
+        this.#located.add(located);
+        throw located;
+      }
+    });
   }
 
   tap(name: string, value: Value): Value {

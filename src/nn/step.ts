@@ -5,8 +5,8 @@ import type { Graph } from "../graph/graph.ts";
 import type { Session } from "../graph/session.ts";
 import { GraphTracer } from "../graph/trace.ts";
 import { call, constant, type Expression, operand, type Value } from "../ops/contract.ts";
-import { add, divide, minimum, multiply, sqrt, square, sum } from "../ops.ts";
 import { pointwise } from "../ops/pointwise/index.ts";
+import { add, divide, minimum, multiply, sqrt, square, sum } from "../ops.ts";
 import { initialCells } from "./initialisers.ts";
 import type { Loss } from "./losses.ts";
 import { type Optimiser, update } from "./optimisers.ts";
@@ -62,7 +62,12 @@ function trace(net: Net, options: TraceOptions, training: boolean, rename?: (par
   const tracer = new GraphTracer();
   const scope = new TracingScope(tracer, training, options.batch, rename);
   const feeds = (specs: Readonly<Record<string, TensorSpec>>): Record<string, Value> =>
-    Object.fromEntries(Object.entries(specs).map(([name, { shape, dtype }]) => [name, tracer.input(name, tensorType([options.batch, ...shape], true, dtype))]));
+    Object.fromEntries(
+      Object.entries(specs).map(([name, { shape, dtype }]) => [
+        name,
+        tracer.input(name, tensorType([options.batch, ...shape], true, dtype)),
+      ]),
+    );
   const inputs = feeds(options.inputs);
   const targets = feeds(options.targets ?? {});
   return { tracer, scope, outputs: applyNet(net, inputs, scope), targets };
@@ -71,19 +76,29 @@ function trace(net: Net, options: TraceOptions, training: boolean, rename?: (par
 function applyNet(net: Net, inputs: Readonly<Record<string, Value>>, scope: TracingScope): Readonly<Record<string, Value>> {
   if (typeof net !== "function") {
     const names = Object.keys(inputs);
-    if (names.length !== 1) fail("net", net.name ?? net.kind, "inputs of a layer", "1", `${names.length} (${names.join(", ")})`, "Write the net as a function of its inputs.");
+    if (names.length !== 1)
+      fail(
+        "net",
+        net.name ?? net.kind,
+        "inputs of a layer",
+        "1",
+        `${names.length} (${names.join(", ")})`,
+        "Write the net as a function of its inputs.",
+      );
     return { output: net.apply(inputs[names[0]], scope) };
   }
   const result = net(inputs, scope);
   return isValue(result) ? { output: result } : result;
 }
 
-const isValue = (result: Value | Readonly<Record<string, Value>>): result is Value => typeof (result as Value).id === "number" && "graph" in result;
+const isValue = (result: Value | Readonly<Record<string, Value>>): result is Value =>
+  typeof (result as Value).id === "number" && "graph" in result;
 
 function outputTaps({ tracer, scope }: Traced, taps: readonly string[] = []): void {
   for (const name of taps) {
     const value = scope.taps.get(name);
-    if (value === undefined) fail("net", "taps", "name of a tap", [...scope.taps.keys()].join(", ") || "one that the net sets with scope.tap", name);
+    if (value === undefined)
+      fail("net", "taps", "name of a tap", [...scope.taps.keys()].join(", ") || "one that the net sets with scope.tap", name);
     tracer.output(name, value);
   }
 }
@@ -98,17 +113,31 @@ export function traceTraining(net: Net, options: TrainingOptions): TracedStep {
   const { tracer, scope, outputs, targets } = traced;
   const losses = options.loss(outputs, targets);
   const loss = divide(sum(losses), tracer.examples());
-  const parameters = [...scope.parameters.values()].map((parameter) => ({ ...parameter, frozen: options.frozen?.(parameter.name) ?? false }));
+  const parameters = [...scope.parameters.values()].map((parameter) => ({
+    ...parameter,
+    frozen: options.frozen?.(parameter.name) ?? false,
+  }));
   const trained = parameters.filter(({ frozen }) => !frozen);
-  const found = gradients(loss, trained.map(({ value }) => value));
-  const followed = trained.flatMap((parameter, i) => { const gradient = found[i]; return gradient === null ? [] : [{ ...parameter, gradient }]; });
+  const found = gradients(
+    loss,
+    trained.map(({ value }) => value),
+  );
+  const followed = trained.flatMap((parameter, i) => {
+    const gradient = found[i];
+    return gradient === null ? [] : [{ ...parameter, gradient }];
+  });
   const states: Statistic[] = [...scope.statistics.values()].map(({ name, type, fill }) => ({ name, type, fill }));
   tracer.within("update", () => traceUpdates(tracer, followed, options, states));
   for (const { statistic, value } of scope.statisticUpdates.values()) tracer.update(statistic, value);
   tracer.output("loss", loss);
   for (const [name, value] of Object.entries(outputs)) tracer.output(name, value);
   outputTaps(traced, options.taps);
-  return { graph: tracer.finish(), parameters: parameters.map(({ name, type, initialiser, frozen }) => ({ name, type, initialiser, frozen })), states, layers: scope.layers };
+  return {
+    graph: tracer.finish(),
+    parameters: parameters.map(({ name, type, initialiser, frozen }) => ({ name, type, initialiser, frozen })),
+    states,
+    layers: scope.layers,
+  };
 }
 
 interface Followed {
@@ -124,12 +153,15 @@ function traceUpdates(tracer: GraphTracer, parameters: readonly Followed[], opti
     return tracer.state(name, type);
   };
   const phase = options.phase ?? "step";
-  const ready = phase === "step" ? parameters : parameters.flatMap((parameter) => {
-    const kept = declare(`accumulated/${parameter.name}`, parameter.type, 0);
-    const total = add(kept, parameter.gradient);
-    tracer.update(kept, phase === "apply" ? tracer.constant({ shape: parameter.type.shape, fill: 0 }) : total);
-    return phase === "apply" ? [{ ...parameter, gradient: divide(total, tracer.input("batches", tensorType([]))) }] : [];
-  });
+  const ready =
+    phase === "step"
+      ? parameters
+      : parameters.flatMap((parameter) => {
+          const kept = declare(`accumulated/${parameter.name}`, parameter.type, 0);
+          const total = add(kept, parameter.gradient);
+          tracer.update(kept, phase === "apply" ? tracer.constant({ shape: parameter.type.shape, fill: 0 }) : total);
+          return phase === "apply" ? [{ ...parameter, gradient: divide(total, tracer.input("batches", tensorType([]))) }] : [];
+        });
   const clipped = clip(ready, options.clip ?? {});
   for (const { name, type, value, gradient } of clipped) {
     const learningRate = tracer.input("learningRate", tensorType([]));
@@ -155,7 +187,13 @@ function traceAverage(tracer: GraphTracer, average: Value, parameter: Value, ste
 
 /** Clips gradients to an absolute value, then all of them together to a norm: g * min(1, limit / |g|). Source: Pascanu et al. 2013, algorithm 1. */
 function clip(parameters: readonly Followed[], { norm, value }: { readonly norm?: number; readonly value?: number }): Followed[] {
-  const bounded = value === undefined ? [...parameters] : parameters.map((parameter) => ({ ...parameter, gradient: pointwise(call("clip", operand(0), constant(-value), constant(value)), [parameter.gradient]) }));
+  const bounded =
+    value === undefined
+      ? [...parameters]
+      : parameters.map((parameter) => ({
+          ...parameter,
+          gradient: pointwise(call("clip", operand(0), constant(-value), constant(value)), [parameter.gradient]),
+        }));
   if (norm === undefined || bounded.length === 0) return bounded;
   const total = bounded.map(({ gradient }) => sum(square(gradient))).reduce((a, b) => add(a, b));
   const factor = minimum(divide(norm, add(sqrt(total), 1e-6)), 1);

@@ -1,8 +1,16 @@
+import { fail } from "../../base/errors.ts";
+import { printType } from "../../base/types.ts";
 import type { Value } from "../../ops/contract.ts";
 import type { Layer, Scope } from "../scope.ts";
 
-/** Makes a layer: a frozen record that knows its kind and options, and notes itself for the table of `inspect`. */
-export function layer<O extends object>(kind: string, options: O, apply: (input: Value, scope: Scope) => Value): Layer & { readonly options: O } {
+/** A layer with the options that it was made with. */
+export type LayerWith<O> = Layer & { readonly options: O };
+
+/**
+ * Makes a layer: a frozen record that knows its kind and options, and notes itself for the table of `inspect`.
+ * Example: `layer("double", {}, (input) => multiply(input, 2))`
+ */
+export function layer<O extends object>(kind: string, options: O, apply: (input: Value, scope: Scope) => Value): LayerWith<O> {
   return Object.freeze({
     kind,
     options: Object.freeze({ ...options }),
@@ -15,7 +23,24 @@ export function layer<O extends object>(kind: string, options: O, apply: (input:
 }
 
 /** A value for each of `axes` axes from one value or a list. */
-export const perAxis = <T>(value: T | readonly T[], axes: number): T[] => Array.from({ length: axes }, (_, i) => (Array.isArray(value) ? (value as readonly T[])[i] : (value as T)));
+export function perAxis<T>(value: T | readonly T[], axes: number, kind = "layer", what = "values"): T[] {
+  if (!Array.isArray(value)) return new Array<T>(axes).fill(value as T);
+  const list = value as readonly T[];
+  if (list.length !== axes)
+    fail(kind, "", what, `one for all axes, or ${axes} as the input has ${axes} axes`, `${list.length} (${list.join(", ")})`);
+  return [...list];
+}
 
 /** Number of axes behind examples and channels. */
 export const axesOf = (input: Value): number => input.type.shape.length - 2;
+
+/** Channels and extents of an input [examples, channels, ...extents] with at least `least` axes. Throws: when it is of another form. */
+export function partsOf(input: Value, kind: string, least = 1): { channels: number; extents: readonly number[] } {
+  const { shape, batched } = input.type;
+  const form = least > 0 ? `[examples, channels, ${least} to 3 extents]` : "[examples, channels, ...extents]";
+  if (!batched || shape.length - 2 < least) fail(kind, "", "input", form, printType(input.type));
+  return { channels: shape[1], extents: shape.slice(2) };
+}
+
+/** Shape of a value per channel, as pointwise lines it up: [channels, 1, ...]. */
+export const perChannel = (channels: number, extents: readonly number[]): number[] => [channels, ...extents.map(() => 1)];

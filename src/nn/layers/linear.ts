@@ -34,7 +34,8 @@ export interface ConvOptions {
 function addBias(output: Value, bias: Bias, connections: number, scope: Scope): Value {
   if (bias === false) return output;
   const [, channels, ...extents] = output.type.shape;
-  const period = typeof bias === "object" ? perAxis(bias.period, extents.length) : extents.map((extent) => (bias === "location" ? extent : 1));
+  const period =
+    typeof bias === "object" ? perAxis(bias.period, extents.length) : extents.map((extent) => (bias === "location" ? extent : 1));
   const wrong = period.findIndex((t, axis) => !Number.isInteger(t) || t < 1 || t > extents[axis]);
   if (wrong >= 0) fail("bias", "", `period on axis ${wrong}`, `an integer from 1 to the output extent ${extents[wrong]}`, period[wrong]);
   const value = scope.parameter("bias", [channels, ...period], connections === 0 ? zeros : fanUniform(connections));
@@ -46,14 +47,32 @@ interface Geometry extends Omit<ConvOptions, "kernel" | "bias" | "initialiser"> 
   readonly period?: PerAxis<number | "output">;
 }
 
-function gridOptions(options: ConvOptions & { readonly period?: PerAxis<number | "output"> }, axes: number): Omit<GridLinearOptions, "role"> {
+function gridOptions(
+  options: ConvOptions & { readonly period?: PerAxis<number | "output"> },
+  axes: number,
+): Omit<GridLinearOptions, "role"> {
   const { stride, dilation, padding, border, groups, connections, flip, period } = options;
-  const geometry: Geometry = { kernel: perAxis(options.kernel, axes), ...(stride === undefined ? {} : { stride }), ...(dilation === undefined ? {} : { dilation }), ...(padding === undefined ? {} : { padding }), ...(border === undefined ? {} : { border }), ...(groups === undefined ? {} : { groups }), ...(connections === undefined ? {} : { connections }), ...(flip === undefined ? {} : { flip }), ...(period === undefined ? {} : { period }) };
+  const geometry: Geometry = {
+    kernel: perAxis(options.kernel, axes),
+    ...(stride === undefined ? {} : { stride }),
+    ...(dilation === undefined ? {} : { dilation }),
+    ...(padding === undefined ? {} : { padding }),
+    ...(border === undefined ? {} : { border }),
+    ...(groups === undefined ? {} : { groups }),
+    ...(connections === undefined ? {} : { connections }),
+    ...(flip === undefined ? {} : { flip }),
+    ...(period === undefined ? {} : { period }),
+  };
   return geometry;
 }
 
 /** Shape of the kernel parameter: [channelsOut, channelsIn / groups, ...period, ...kernel], or [pairs, ...] with a table. */
-function kernelShape(channelsOut: number, channelsIn: number, options: Omit<GridLinearOptions, "role">, extents: readonly number[]): number[] {
+function kernelShape(
+  channelsOut: number,
+  channelsIn: number,
+  options: Omit<GridLinearOptions, "role">,
+  extents: readonly number[],
+): number[] {
   const axes = options.kernel.length;
   const stride = perAxis(options.stride ?? 1, axes);
   const dilation = perAxis(options.dilation ?? 1, axes);
@@ -63,21 +82,34 @@ function kernelShape(channelsOut: number, channelsIn: number, options: Omit<Grid
     const { low, high } = paddingCells(padding[i], extents[i], options.kernel[i], stride[i], dilation[i]);
     return Math.max(1, Math.floor((extents[i] + low + high - span(options.kernel[i], dilation[i])) / stride[i]) + 1);
   });
-  const pairs = options.connections === undefined ? [channelsOut, channelsIn / (options.groups ?? 1)] : [options.connections.join("").split("1").length - 1];
+  const pairs =
+    options.connections === undefined
+      ? [channelsOut, channelsIn / (options.groups ?? 1)]
+      : [options.connections.join("").split("1").length - 1];
   return [...pairs, ...(periods.some((t) => t > 1) ? periods : []), ...options.kernel];
 }
 
-function linearLayer(kind: string, channelsOf: (channelsIn: number) => number, options: ConvOptions & { readonly period?: PerAxis<number | "output"> }): Layer {
+function linearLayer(
+  kind: string,
+  channelsOf: (channelsIn: number) => number,
+  options: ConvOptions & { readonly period?: PerAxis<number | "output"> },
+): Layer {
   return layer(kind, options, (input, scope) => {
     const axes = axesOf(input);
-    if (axes < 1) fail(kind, "", "input", "[examples, channels, 1 to 3 extents]", printType(input.type), "Use dense for inputs without axes.");
+    if (axes < 1)
+      fail(kind, "", "input", "[examples, channels, 1 to 3 extents]", printType(input.type), "Use dense for inputs without axes.");
     const groups = kind === "depthwiseConv" ? input.type.shape[1] : options.groups;
     const geometry = gridOptions({ ...options, ...(groups === undefined ? {} : { groups }) }, axes);
     const [, channelsIn, ...extents] = input.type.shape;
     const channels = channelsOf(channelsIn);
-    if (channelsIn % (groups ?? 1) !== 0 || channels % (groups ?? 1) !== 0) fail(kind, "", "groups", `a divisor of ${channelsIn} input and ${channels} output channels`, groups);
+    if (channelsIn % (groups ?? 1) !== 0 || channels % (groups ?? 1) !== 0)
+      fail(kind, "", "groups", `a divisor of ${channelsIn} input and ${channels} output channels`, groups);
     const connections = (channelsIn / (groups ?? 1)) * size(geometry.kernel);
-    const kernel = scope.parameter("kernel", kernelShape(channels, channelsIn, geometry, extents), options.initialiser ?? heForKernel(connections));
+    const kernel = scope.parameter(
+      "kernel",
+      kernelShape(channels, channelsIn, geometry, extents),
+      options.initialiser ?? heForKernel(connections),
+    );
     return addBias(forward(geometry, kernel, input), options.bias ?? true, connections, scope);
   });
 }
@@ -102,12 +134,16 @@ function heForKernel(connections: number): Initialiser {
 export const conv = (channels: number, options: ConvOptions): Layer => linearLayer("conv", () => channels, options);
 
 /** Convolution of each channel by itself, into `multiplier` channels each. Shapes: [N, C, ...] -> [N, C multiplier, ...]. */
-export function depthwiseConv({ multiplier = 1, ...options }: Omit<ConvOptions, "groups" | "connections"> & { readonly multiplier?: number }): Layer {
+export function depthwiseConv({
+  multiplier = 1,
+  ...options
+}: Omit<ConvOptions, "groups" | "connections"> & { readonly multiplier?: number }): Layer {
   return linearLayer("depthwiseConv", (channelsIn) => channelsIn * multiplier, options);
 }
 
 /** Locally connected layer: a kernel of its own at every location. Source: Goodfellow et al. 2016, eq. 9.9. The bias is per location unless said otherwise. */
-export const localConv = (channels: number, options: ConvOptions): Layer => linearLayer("localConv", () => channels, { bias: "location", ...options, period: "output" });
+export const localConv = (channels: number, options: ConvOptions): Layer =>
+  linearLayer("localConv", () => channels, { bias: "location", ...options, period: "output" });
 
 /** Tiled convolution: kernels repeat every `period` outputs, and so does the bias unless said otherwise. Source: Goodfellow et al. 2016, eq. 9.10. */
 export const tiledConv = (channels: number, options: ConvOptions & { readonly period: PerAxis<number> }): Layer =>
@@ -128,12 +164,22 @@ export function transposedConv(channels: number, options: TransposedConvOptions)
     const axes = axesOf(input);
     const geometry = gridOptions(options, axes);
     const [, channelsIn, ...extents] = input.type.shape;
-    const [stride, dilation, extra] = [options.stride ?? 1, options.dilation ?? 1, options.outputPadding ?? 0].map((value) => perAxis(value, axes));
-    const padding = perAxis<Padding>((options.padding ?? 0) as Padding, axes).map((word, i) => transposedPadding(word, geometry.kernel[i], stride[i], dilation[i]));
-    const grown = extents.map((extent, i) => (extent - 1) * stride[i] + span(geometry.kernel[i], dilation[i]) - padding[i].low - padding[i].high + extra[i]);
+    const [stride, dilation, extra] = [options.stride ?? 1, options.dilation ?? 1, options.outputPadding ?? 0].map((value) =>
+      perAxis(value, axes),
+    );
+    const padding = perAxis<Padding>((options.padding ?? 0) as Padding, axes).map((word, i) =>
+      transposedPadding(word, geometry.kernel[i], stride[i], dilation[i]),
+    );
+    const grown = extents.map(
+      (extent, i) => (extent - 1) * stride[i] + span(geometry.kernel[i], dilation[i]) - padding[i].low - padding[i].high + extra[i],
+    );
     const groups = options.groups ?? 1;
-    const connections = Math.max(1, (channelsIn / groups) * size(geometry.kernel) / size(stride));
-    const kernel = scope.parameter("kernel", [channelsIn, channels / groups, ...geometry.kernel], options.initialiser ?? heForKernel(connections));
+    const connections = Math.max(1, ((channelsIn / groups) * size(geometry.kernel)) / size(stride));
+    const kernel = scope.parameter(
+      "kernel",
+      [channelsIn, channels / groups, ...geometry.kernel],
+      options.initialiser ?? heForKernel(connections),
+    );
     const output = transposed({ ...geometry, padding, input: grown, channelsIn: channels }, kernel, input);
     return addBias(output, options.bias ?? true, Math.ceil(connections), scope);
   });

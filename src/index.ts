@@ -1,0 +1,111 @@
+export { type Problem, ToeplitzError } from "./base/errors.ts";
+export { type Random, random } from "./base/random.ts";
+export { type DType, type Tensor, type TensorType, tensorType } from "./base/types.ts";
+export { gradients } from "./graph/differentiate.ts";
+export type { Graph, GraphNode, GraphValue } from "./graph/graph.ts";
+export type { Feeds, Outputs, Program, Session, SessionOptions, Target } from "./graph/session.ts";
+export { GraphTracer, tensor } from "./graph/trace.ts";
+export type { Border, Padding } from "./grid/axis.ts";
+export {
+  constantInitialiser,
+  fanUniform,
+  glorot,
+  he,
+  type Initialiser,
+  lecun,
+  ones,
+  orthogonal,
+  zeros,
+} from "./nn/initialisers.ts";
+export {
+  absolute,
+  celu,
+  clip,
+  elu,
+  gelu,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  parametricRelu,
+  relu,
+  relu6,
+  selu,
+  sigmoid,
+  silu,
+  softplus,
+  softsign,
+  tanh,
+} from "./nn/layers/activation.ts";
+export {
+  crop,
+  flatten,
+  logSoftmax,
+  pad,
+  pixelShuffle,
+  type ResizeOptions,
+  reshape,
+  resize,
+  softmax,
+  upsample,
+} from "./nn/layers/arrange.ts";
+export { type Container, concatenated, identity, named, parallel, residual, sequential } from "./nn/layers/compose.ts";
+export { dropout } from "./nn/layers/dropout.ts";
+export { type LayerWith, layer } from "./nn/layers/layer.ts";
+export {
+  type Bias,
+  type ConvOptions,
+  conv,
+  dense,
+  depthwiseConv,
+  localConv,
+  type TransposedConvOptions,
+  tiledConv,
+  transposedConv,
+} from "./nn/layers/linear.ts";
+export {
+  type BatchNormOptions,
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  type LayerNormOptions,
+  type LocalResponseNormOptions,
+  layerNorm,
+  localResponseNorm,
+  type NormOptions,
+} from "./nn/layers/normalise.ts";
+export {
+  type AveragePoolOptions,
+  averagePool,
+  globalPool,
+  type MaxPoolOptions,
+  maxout,
+  maxPool,
+  type PoolOptions,
+} from "./nn/layers/pool.ts";
+export {
+  binaryCrossEntropy,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type Loss,
+  type LossPair,
+  meanAbsoluteError,
+  meanSquaredError,
+  smoothL1,
+  weightedLoss,
+} from "./nn/losses.ts";
+export { defaultNet, lenet5, type ModelMaker, mobilenetv2, models, resnet18, resnet20 } from "./nn/models/index.ts";
+export { adadelta, adagrad, adam, adamax, adamW, nadam, type Optimiser, optimisers, rmsprop, sgd } from "./nn/optimisers.ts";
+export type { Layer, LayerInfo, Net, Scope } from "./nn/scope.ts";
+export {
+  initialise,
+  type TensorSpec,
+  type TracedStep,
+  type TraceOptions,
+  type TrainingOptions,
+  traceEvaluation,
+  traceTraining,
+} from "./nn/step.ts";
+export { referenceTarget } from "./targets/reference/session.ts";

@@ -1,0 +1,154 @@
+import { fail } from "../../base/errors.ts";
+import { tensor } from "../../graph/trace.ts";
+import { type Padding, paddingCells } from "../../grid/axis.ts";
+import { call, operand, type Value } from "../../ops/contract.ts";
+import { forward } from "../../ops/grid-linear/index.ts";
+import { maxWindow, mean, pointwise } from "../../ops.ts";
+import type { Layer } from "../scope.ts";
+import { layer, partsOf, perAxis } from "./layer.ts";
+
+type PerAxis<T> = T | readonly T[];
+
+export interface PoolOptions {
+  /** The window's own extent when left out: windows side by side. */
+  readonly stride?: PerAxis<number>;
+  readonly padding?: PerAxis<Padding>;
+  /** A last window that begins inside the input, or in its low padding, counts although it ends beyond the high padding. */
+  readonly ceil?: boolean;
+}
+
+export interface MaxPoolOptions extends PoolOptions {
+  readonly dilation?: PerAxis<number>;
+}
+
+export interface AveragePoolOptions extends PoolOptions {
+  /** Cells of padding count as zeros of the mean; true when left out. */
+  readonly countPadding?: boolean;
+}
+
+interface PoolAxis {
+  readonly input: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, options: MaxPoolOptions): PoolAxis[] {
+  const { extents } = partsOf(input, kind);
+  const axes = extents.length;
+  const kernels = perAxis(kernel, axes, kind, "window extents");
+  const strides = perAxis(options.stride ?? kernels, axes, kind, "strides");
+  const dilations = perAxis(options.dilation ?? 1, axes, kind, "dilations");
+  const paddings = perAxis<Padding>(options.padding ?? 0, axes, kind, "padding");
+  return extents.map((extent, axis) => {
+    const [k, stride, dilation] = [kernels[axis], strides[axis], dilations[axis]];
+    return { input: extent, kernel: k, stride, dilation, ...paddingCells(paddings[axis], extent, k, stride, dilation) };
+  });
+}
+
+/**
+ * Largest cell of every window: Z[c, o] = max over taps of V[c, o s + tap d - low]; padding never wins.
+ * Source: Goodfellow et al. 2016, section 9.3.
+ * Shapes: [N, C, ...n] -> [N, C, ...m], m = floor((n + low + high - (k - 1) d - 1) / s) + 1, or ceil.
+ * Throws: when a window does not fit, or lies wholly in padding.
+ * Example: `maxPool(3, { stride: 2, padding: 1 })`
+ */
+export function maxPool(size: PerAxis<number>, options: MaxPoolOptions = {}): Layer {
+  return layer("maxPool", { size, ...options }, (input) => {
+    const axes = [{ kernel: 1, stride: 1, dilation: 1, low: 0, high: 0 }, ...poolAxes("maxPool", input, size, options)];
+    const all = (name: "kernel" | "stride" | "dilation" | "low" | "high"): number[] => axes.map((axis) => axis[name]);
+    const windows = { kernel: all("kernel"), stride: all("stride"), dilation: all("dilation"), low: all("low"), high: all("high") };
+    return maxWindow(input, options.ceil === true ? { ...windows, ceil: true } : windows).value;
+  });
+}
+
+/** Largest of every `pieces` channels that follow one another. Source: Goodfellow et al. 2013. Shapes: [N, C, ...] -> [N, C / pieces, ...]. */
+export function maxout(pieces: number): Layer {
+  return layer("maxout", { pieces }, (input) => {
+    const { channels, extents } = partsOf(input, "maxout", 0);
+    if (channels % pieces !== 0) fail("maxout", "", "pieces", `a divisor of the ${channels} channels`, pieces);
+    const kernel = [pieces, ...extents.map(() => 1)];
+    return maxWindow(input, { kernel, stride: kernel }).value;
+  });
+}
+
+/** High padding with which a last window that begins inside counts. */
+function ceilHigh({ input, kernel, stride, low, high }: PoolAxis): number {
+  const reach = input + low + high - kernel;
+  const over = ((reach % stride) + stride) % stride;
+  return over > 0 && reach - over + stride < input + low ? high + stride - over : high;
+}
+
+/** Cells that the mean of each window counts. */
+function counts(axis: PoolAxis, high: number, countPadding: boolean): number[] {
+  const { input, kernel, stride, low } = axis;
+  const outputs = Math.floor((input + low + high - kernel) / stride) + 1;
+  return Array.from({ length: Math.max(0, outputs) }, (_, output) => {
+    const start = output * stride - low;
+    if (countPadding) return Math.min(start + kernel, input + axis.high) - start;
+    return Math.min(start + kernel, input) - Math.max(start, 0);
+  });
+}
+
+/**
+ * Mean of every window: the grid-linear operator of each channel by itself, with a constant kernel.
+ * Source: Goodfellow et al. 2016, section 9.3.
+ * Shapes: as maxPool.
+ * Throws: when a window does not fit.
+ */
+export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions = {}): Layer {
+  return layer("averagePool", { size: extent, ...options }, (input) => {
+    const { channels } = partsOf(input, "averagePool");
+    const axes = poolAxes("averagePool", input, extent, options);
+    const highs = axes.map((axis) => (options.ceil === true ? ceilHigh(axis) : axis.high));
+    const counted = axes.map((axis, i) => counts(axis, highs[i], options.countPadding ?? true));
+    const empty = counted.findIndex((cells) => cells.some((count) => count < 1));
+    if (empty >= 0)
+      fail(
+        "averagePool",
+        "",
+        `padding on axis ${empty}`,
+        `every window to hold a cell of the ${axes[empty].input} of the input`,
+        `a window of ${axes[empty].kernel} wholly in padding ${axes[empty].low}:${axes[empty].high}`,
+      );
+    const even = counted.every((cells) => cells.every((count) => count === cells[0]));
+    const fill = even ? 1 / counted.reduce((product, [count]) => product * count, 1) : 1;
+    const kernel = input.graph.constant({ shape: [channels, 1, ...axes.map((axis) => axis.kernel)], fill });
+    const padding = axes.map(({ low }, i) => ({ low, high: highs[i] }));
+    const sums = forward(
+      { kernel: axes.map((axis) => axis.kernel), stride: axes.map((axis) => axis.stride), padding, groups: channels },
+      kernel,
+      input,
+    );
+    return even ? sums : pointwise(call("multiply", operand(0), operand(1)), [sums, reciprocals(input, counted)]);
+  });
+}
+
+/** 1 / (product of the counts) of every window, [1, ...m]. */
+function reciprocals(input: Value, counted: readonly (readonly number[])[]): Value {
+  const products = counted.reduce<readonly number[]>(
+    (before, cells) => before.flatMap((product) => cells.map((count) => product * count)),
+    [1],
+  );
+  return input.graph.constant(
+    tensor(
+      [1, ...counted.map((cells) => cells.length)],
+      products.map((product) => 1 / product),
+    ),
+  );
+}
+
+/** Mean or largest cell of each channel. Shapes: [N, C, ...n] -> [N, C, 1, ...]. */
+export function globalPool(kind: "average" | "max" = "average"): Layer {
+  return layer("globalPool", { kind }, (input) => {
+    const { extents } = partsOf(input, "globalPool");
+    if (kind === "max") return maxWindow(input, { kernel: [1, ...extents] }).value;
+    return mean(
+      input,
+      extents.map((_, axis) => 2 + axis),
+      { keepAxes: true },
+    );
+  });
+}
