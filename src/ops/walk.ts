@@ -42,7 +42,7 @@ export function coalesce({ extents, moves, runSteps }: Walk, apart: readonly num
     outer.moves = own.map((move) => (move === still ? still : { extent: outer.extent, step: move.step }));
   });
   const run = joined.at(-1);
-  if (run === undefined || run.moves.some((move, tensor) => move !== still && move.step !== runSteps[tensor]))
+  if (run === undefined || apart.includes(run.last) || run.moves.some((move, tensor) => move !== still && move.step !== runSteps[tensor]))
     joined.push({ extent: 1, last: extents.length, moves: moves.map(() => still) });
   return {
     runSteps,

@@ -7,11 +7,11 @@ import { coalesce } from "../walk.ts";
 import type { PointwisePlan } from "./plan.ts";
 
 /** Vector instructions of the functions that take more than one. */
-const instructions: Readonly<Record<string, number>> = { exp: 22, log: 34, floor: 10, divide: 4, sqrt: 5, min: 3, max: 3, select: 2 };
+const instructions: Readonly<Record<string, number>> = { exp: 22, log: 50, floor: 10, divide: 4, sqrt: 5, min: 3, max: 3, select: 2 };
 /** Instructions that a thread runs in a ns, 4 lanes each. */
 const rate = 8;
-/** Bytes that a thread moves in a ns, in caches and beyond. */
-const bandwidth = 12;
+/** Bytes that a thread moves in a ns: 12 from memory, more where all fits into the caches of a core. */
+const bandwidth = (bytes: number): number => (bytes <= 2 ** 21 ? 40 : bytes <= 2 ** 23 ? 24 : 12);
 const runNs = 6;
 
 const instructionsOf = (plan: PointwisePlan): number =>
@@ -21,7 +21,7 @@ const vectorNs = (plan: PointwisePlan, device: Device): number => instructionsOf
 
 /** Predicted ns of one cell of a run (with all channels of its block). */
 export function cellTime(plan: PointwisePlan, block: number, device: Device): number {
-  return (block / 4) * Math.max(vectorNs(plan, device), (16 * (1 + operandsOf(plan.expression).length)) / bandwidth);
+  return (block / 4) * Math.max(vectorNs(plan, device), (16 * (1 + operandsOf(plan.expression).length)) / 24);
 }
 
 /** Predicted ns: the larger of arithmetic and memory traffic, and what it costs to begin each run of cells. */
@@ -42,5 +42,5 @@ export function estimatePointwise(plan: PointwisePlan, choice: LayoutChoice, _: 
   const runs = at.words / (run * block);
   // the last cells of a plain run are done one vector, then one or two cells at a time
   const vectors = block > 1 ? at.words / 4 : runs * (run / 4 + (run % 4 === 0 ? 0 : 1));
-  return Math.max(vectors * vectorNs(plan, device), (4 * words) / bandwidth) + runs * runNs + 200;
+  return Math.max(vectors * vectorNs(plan, device), (4 * words) / bandwidth(4 * words)) + runs * runNs + 200;
 }

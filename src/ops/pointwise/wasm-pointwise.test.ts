@@ -17,7 +17,10 @@ const devices: readonly Device[] = [
 /** A formula that is exact on small integers. */
 function exactFormula(draws: Random, operands: number): Expression {
   const all = Array.from({ length: operands }, (_, i) => operand(i)).filter((_, i) => i === 0 || draws.uniform() < 0.85);
-  const joined = all.reduce<Expression>((sum, part) => call(draws.pick(["add", "subtract", "multiply", "max", "min"]), sum, part), constant(1));
+  const joined = all.reduce<Expression>(
+    (sum, part) => call(draws.pick(["add", "subtract", "multiply", "max", "min"]), sum, part),
+    constant(1),
+  );
   return draws.pick([
     joined,
     call("select", call("less", operand(0), constant(1)), joined, constant(3)),
@@ -55,25 +58,37 @@ function withHalos(draws: Random, types: readonly TensorType[], layouts: readonl
   return layouts.map((layout, i) => {
     const axes = types[i].shape.length - (types[i].batched ? 2 : 1);
     if (axes < 1 || !types[i].batched || draws.uniform() < 0.5) return layout;
-    return { ...layout, halo: Array.from({ length: axes }, () => ({ low: draws.integer(0, 2), high: draws.integer(0, 2) })), fill: Number.NaN };
+    return {
+      ...layout,
+      halo: Array.from({ length: axes }, () => ({ low: draws.integer(0, 2), high: draws.integer(0, 2) })),
+      fill: Number.NaN,
+    };
   });
 }
 
 test("formulas of whole numbers are exact in every layout, beside halos, for short batches and chunks in any order", () => {
   const draws = random(11);
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 90; round++) {
     const plan = samplePlan(draws);
     const device = devices[round % 2];
     const examples = plan.output.batched ? draws.integer(1, plan.output.shape[0]) : 1;
     const inputs = plan.operands.map((type) => Float64Array.from({ length: size(type.shape) }, () => draws.integer(-4, 4)));
-    const cut = plan.operands.map((type, i) => (type.batched ? inputs[i].slice(0, (inputs[i].length / type.shape[0]) * examples) : inputs[i]));
+    const cut = plan.operands.map((type, i) =>
+      type.batched ? inputs[i].slice(0, (inputs[i].length / type.shape[0]) * examples) : inputs[i],
+    );
     const types = plan.operands.map((type) => (type.batched ? { ...type, shape: [examples, ...type.shape.slice(1)] } : type));
     const [expected] = pointwiseOperator.reference(planPointwise({ expression: plan.expression, tile: plan.tile }, types), cut);
     for (const choice of wasmPointwise.layouts(plan, null, device)) {
       if (plan.operands.some(({ dtype }, i) => dtype === "i32" && choice.inputs[i].block > 1)) continue;
       const haloed = { ...choice, inputs: withHalos(draws, plan.operands, choice.inputs) };
       const trial = {
-        operator: pointwiseOperator, algorithm: wasmPointwise, plan, device, inputs, choice: haloed, examples,
+        operator: pointwiseOperator,
+        algorithm: wasmPointwise,
+        plan,
+        device,
+        inputs,
+        choice: haloed,
+        examples,
         ...(draws.uniform() < 0.5 ? { outputHalo: { low: 1, high: 2, fill: 7 } } : {}),
         ...(draws.uniform() < 0.5 ? { order: (chunks: number) => draws.permutation(chunks) as unknown as number[] } : {}),
       };

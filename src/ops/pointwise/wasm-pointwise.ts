@@ -18,7 +18,9 @@ export const wasmPointwise: Algorithm<PointwisePlan> = {
   refuses: (plan, choice) => {
     const { output } = plan;
     const read = new Set(operandsOf(plan.expression));
-    const problems = plan.operands.flatMap((type, i) => (read.has(i) ? [readingOf(type, choice.inputs[i], output, choice.outputs[0])] : []));
+    const problems = plan.operands.flatMap((type, i) =>
+      read.has(i) ? [readingOf(type, choice.inputs[i], output, choice.outputs[0])] : [],
+    );
     return problems.find((problem) => typeof problem === "string") ?? null;
   },
   estimate: estimatePointwise,
@@ -34,7 +36,9 @@ function layoutsOf(plan: PointwisePlan, device: Device): LayoutChoice[] {
   const unread = operands.some((_, i) => !read.has(i)) && blocks.length > 0 ? [1, 8, 16] : [1];
   const channelLayouts = (block: number): (Layout | null)[][] => {
     const best = operands.map((type, i) => (read.has(i) ? operandLayout(type, output, block) : plainLayout));
-    const perChannel = operands.map((type, i) => read.has(i) && best[i]?.block === 1 && typeof readingOf(type, blockedLayout(block), output, block) !== "string");
+    const perChannel = operands.map(
+      (type, i) => read.has(i) && best[i]?.block === 1 && typeof readingOf(type, blockedLayout(block), output, block) !== "string",
+    );
     return perChannel.some(Boolean) ? [best, best.map((layout, i) => (perChannel[i] ? blockedLayout(block) : layout))] : [best];
   };
   const choices: LayoutChoice[] = [];
@@ -52,7 +56,12 @@ function layoutsOf(plan: PointwisePlan, device: Device): LayoutChoice[] {
 
 function emitPointwise(plan: PointwisePlan, buffers: Buffers, _: unknown, device: Device): Emission {
   const run = prepareRun(plan, buffers, device, cellTime(plan, buffers.outputs[0].block, device));
-  const key = [wasmPointwise.id, printPointwise({ ...plan, operands: plan.operands.map(anyExamples) }), ...[...buffers.inputs, ...buffers.outputs].map(printLayout), device.tier].join(" | ");
+  const key = [
+    wasmPointwise.id,
+    printPointwise({ ...plan, operands: plan.operands.map(anyExamples) }),
+    ...[...buffers.inputs, ...buffers.outputs].map(printLayout),
+    device.tier,
+  ].join(" | ");
   return {
     temporaries: [],
     constants: [],
@@ -60,7 +69,10 @@ function emitPointwise(plan: PointwisePlan, buffers: Buffers, _: unknown, device
     steps: [
       {
         routine: runRoutine(key, run),
-        operands: [...run.read.map((index) => ({ of: "input" as const, index, access: "read" as const })), { of: "output", index: 0, access: "write" }],
+        operands: [
+          ...run.read.map((index) => ({ of: "input" as const, index, access: "read" as const })),
+          { of: "output", index: 0, access: "write" },
+        ],
         chunks: run.division.chunks,
       },
     ],
@@ -68,4 +80,5 @@ function emitPointwise(plan: PointwisePlan, buffers: Buffers, _: unknown, device
 }
 
 /** The code depends on the strides between examples, never on their number. */
-const anyExamples = (type: PointwisePlan["output"]): PointwisePlan["output"] => (type.batched ? { ...type, shape: [1, ...type.shape.slice(1)] } : type);
+const anyExamples = (type: PointwisePlan["output"]): PointwisePlan["output"] =>
+  type.batched ? { ...type, shape: [1, ...type.shape.slice(1)] } : type;
