@@ -2,7 +2,7 @@ import { sameShape } from "../base/types.ts";
 import { call, type Expression, operand } from "../ops/contract.ts";
 import type { Fusion } from "../ops/contract.ts";
 import type { PointwisePlan } from "../ops/pointwise/index.ts";
-import type { Graph, GraphNode } from "./graph.ts";
+import { type Graph, type GraphNode, ownInputs } from "./graph.ts";
 
 /** Keeps the nodes that outputs or updates depend on. */
 export function prune(graph: Graph): Graph {
@@ -103,12 +103,15 @@ function joinPointwise(graph: Graph, made: GraphNode, node: GraphNode, value: nu
   return { ...node, options, plan, inputs };
 }
 
+/** The formula after the one that the node already ends with, if any. */
 function asEpilogue(graph: Graph, made: GraphNode, node: GraphNode, value: number, accepts: Accepts): GraphNode | null {
-  if (made.fusion !== null) return null;
   const plan = node.plan as PointwisePlan;
-  const operands = [...new Set(node.inputs.filter((input) => input !== value))];
-  const epilogue = rebuild(plan.expression, (index) => operand(node.inputs[index] === value ? 0 : 1 + operands.indexOf(node.inputs[index])));
+  const own = ownInputs(made);
+  const operands = [...new Set([...made.inputs.slice(own), ...node.inputs.filter((input) => input !== value)])];
+  const at = (input: number): Expression => operand(1 + operands.indexOf(input));
+  const result = made.fusion === null ? operand(0) : rebuild(made.fusion.epilogue, (index) => (index === 0 ? operand(0) : at(made.inputs[own + index - 1])));
+  const epilogue = rebuild(plan.expression, (index) => (node.inputs[index] === value ? result : at(node.inputs[index])));
   const fusion: Fusion = { epilogue, operands: operands.map((input) => graph.values[input].type) };
   if (operands.length > 4 || calls(epilogue) > mostCalls || !accepts(made, fusion)) return null;
-  return { ...made, inputs: [...made.inputs, ...operands], outputs: node.outputs, fusion };
+  return { ...made, inputs: [...made.inputs.slice(0, own), ...operands], outputs: node.outputs, fusion };
 }

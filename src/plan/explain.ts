@@ -1,4 +1,4 @@
-import { print } from "../ops/expression/print.ts";
+import { printExpression } from "../ops/expression/print.ts";
 import { printLayout } from "../ops/layout.ts";
 import type { Plan } from "./plan.ts";
 
@@ -21,7 +21,7 @@ export function explain(plan: Plan, measured: readonly number[] | null): string 
     const { algorithm, layout, estimate, refusals } = choices[index];
     const layouts = `${[...layout.inputs, ...layout.operands].map(printLayout).join(", ")} -> ${layout.outputs.map((block) => (block === 1 ? "plain" : `b${block}`)).join(", ")}`;
     lines.push(`${String(index).padStart(4)} ${node.path === "" ? "" : `${node.path}: `}${node.operator.line(node.plan)}`);
-    if (node.fusion !== null) lines.push(`      fused: ${print(node.fusion.epilogue)}`);
+    if (node.fusion !== null) lines.push(`      fused: ${printExpression(node.fusion.epilogue)}`);
     lines.push(algorithm === null ? "      alias: the same cells under another shape, no work" : `      ${algorithm.id}: ${layouts}, predicted ${time(estimate)}`);
     lines.push(...refusals.map((refusal) => `      refused ${refusal}`), ...stepLines(index));
   });
