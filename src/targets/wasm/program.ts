@@ -7,8 +7,8 @@ import { explain } from "../../plan/explain.ts";
 import { bufferBytes } from "../../plan/memory.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { Stage } from "../../plan/schedule.ts";
-import type { RoutineFunction } from "./crew.ts";
-import type { WasmSession } from "./session.ts";
+import type { Crew, RoutineFunction } from "./crew.ts";
+import type { SessionMemory } from "./memory.ts";
 
 /** Below this predicted time (ns) waking the workers costs more than they help. */
 const worthThreads = 60_000;
@@ -17,6 +17,21 @@ const chunkCount = ({ each, group }: Chunks, examples: number): number => (group
 
 /** Programs of the process are numbered, so that workers can tell them apart. */
 let programs = 0;
+
+/** What a program needs of its session. */
+export interface ProgramHome {
+  readonly memory: SessionMemory;
+  readonly crew: Crew | null;
+  readonly profile: boolean;
+  words(): Int32Array;
+  floats(): Float32Array;
+  stateAddress(name: string): number;
+  /** Versions of some states, as one string to compare. */
+  versions(names: readonly string[]): string;
+  /** Notes that states were written by a program. */
+  touch(names: readonly string[]): void;
+  forget(program: WasmProgram): void;
+}
 
 /** Stages of a program as the threads read them: see work.ts. */
 interface Script {
@@ -28,7 +43,7 @@ interface Script {
 export class WasmProgram implements Program {
   readonly id = ++programs;
   readonly plannedBytes: number;
-  readonly #session: WasmSession;
+  readonly #session: ProgramHome;
   readonly #plan: Plan;
   readonly #functions: readonly RoutineFunction[];
   readonly #owned: { readonly address: number; readonly bytes: number }[] = [];
@@ -45,7 +60,7 @@ export class WasmProgram implements Program {
   #derivedAt = "";
   #closed = false;
 
-  constructor(session: WasmSession, plan: Plan, functions: readonly RoutineFunction[]) {
+  constructor(session: ProgramHome, plan: Plan, functions: readonly RoutineFunction[]) {
     this.#session = session;
     this.#plan = plan;
     this.#functions = functions;

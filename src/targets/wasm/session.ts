@@ -9,7 +9,7 @@ import { Crew, type RoutineFunction, type RoutinePlace } from "./crew.ts";
 import { detectDevice } from "./device.ts";
 import type { Host } from "./host.ts";
 import { SessionMemory } from "./memory.ts";
-import { WasmProgram } from "./program.ts";
+import { type ProgramHome, WasmProgram } from "./program.ts";
 import { RoutineCache } from "./routines.ts";
 
 /** Address 0 stays free, so that a zero address is always a bug; the threads' control words follow it. */
@@ -36,7 +36,7 @@ interface StateSlot {
 }
 
 /** One memory, its state, its threads, and the programs that share them. */
-export class WasmSession implements Session {
+export class WasmSession implements Session, ProgramHome {
   readonly memory: SessionMemory;
   readonly device: Device;
   readonly crew: Crew | null;
