@@ -8,6 +8,7 @@ import type { Reply, Request } from "./drivers/serve.ts";
 export interface Contender {
   readonly name: string;
   readonly command: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   /** Measures the machine, not a library: has no outputs and stands in no column. */
   readonly gauge?: boolean;
 }
@@ -21,6 +22,7 @@ const inNode = (name: string, file: string): Contender => ({ name, command: [pro
 /** All contenders in Node. The order is that of the tables; the first one is what the others are compared with. */
 export const nodeContenders: readonly Contender[] = [
   inNode("toeplitz", "toeplitz.ts"),
+  { ...inNode("toeplitz-128", "toeplitz.ts"), environment: { TOEPLITZ_BENCH_TIER: "relaxed" } },
   inNode("onnxruntime-node", "onnxruntime-node.ts"),
   inNode("onnxruntime-web", "onnxruntime-web.ts"),
   inNode("tfjs-wasm", "tfjs-wasm.ts"),
@@ -56,7 +58,7 @@ export class Driver {
   constructor(contender: Contender) {
     this.contender = contender;
     const [program, ...words] = contender.command;
-    this.#process = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"] });
+    this.#process = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...contender.environment } });
     const { stdin, stdout, stderr } = this.#process;
     if (stdin === null || stdout === null || stderr === null) throw new Error("no pipes");
     stdin.on("error", () => undefined);

@@ -28,7 +28,7 @@ export interface Setting {
   readonly folder: string;
 }
 
-/** A group of measurements; `contenders` names those that can run it at all. */
+/** A group of measurements; `contenders` are those that run unless others are asked for, in the order of the columns. */
 export interface Group {
   readonly threads: readonly number[];
   readonly rounds: number;

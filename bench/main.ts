@@ -21,7 +21,8 @@ GROUP     layers    forward of single layers, from bench/problems/*.txt
 
 --threads N[,N]      numbers of threads (models and training: 1,2; others: 1)
 --match RE           cases whose name or problem line matches
---contenders A[,B]   toeplitz, onnxruntime-node, onnxruntime-web, tfjs-wasm, jax-js, PyTorch
+--contenders A[,B]   toeplitz, toeplitz-128 (the 128-bit tier), onnxruntime-node,
+                     onnxruntime-web, tfjs-wasm, jax-js, PyTorch
 --rounds N           samples of each contender (7 or 11)
 --sample MS          length of a sample (60)
 --limit S            longest wait for a contender's first outputs (60)
@@ -87,7 +88,7 @@ async function runGroup(
   const asked = values.contenders === undefined ? group.contenders : String(values.contenders).split(",");
   const unknown = asked.filter((contender) => !["PyTorch", ...nodeContenders.map((known) => known.name)].includes(contender));
   if (unknown.length > 0) throw new UsageError(`bench: contenders: expected names of the list in --help; received ${unknown.join(", ")}.`);
-  const contenders = contendersHere(group.contenders.filter((contender) => asked.includes(contender)));
+  const contenders = contendersHere(name === "peak" ? [] : asked);
   const counts =
     values.threads === undefined
       ? group.threads.filter((count) => count <= availableParallelism())

@@ -123,7 +123,7 @@ export function tableOf(
     ...(deviations.length === 0
       ? []
       : [`Largest difference of outputs or losses from the first contender's, relative: ${Math.max(...deviations).toExponential(1)}.`]),
-    ...(versions.size === 0 ? [] : [`Versions: ${[...versions.values()].join(", ")}.`]),
+    ...(versions.size === 0 ? [] : [`Versions: ${[...new Set(versions.values())].join(", ")}.`]),
   ];
   return { title, header: ["", ...names], rows: body, notes };
 }

@@ -39,6 +39,8 @@ export interface CaseFile {
   readonly steps: number;
   readonly numbers: string;
   readonly onnx: string | null;
+  /** The problem line, for single layers. */
+  readonly line: string | null;
 }
 
 const seed = 1;
@@ -113,6 +115,7 @@ export function prepareCase(
     steps: source.kind === "training" ? 3 : 1,
     numbers: file("case.bin"),
     onnx: bytes === null ? null : file("case.onnx"),
+    line: source.line ?? null,
   };
   writeFileSync(file("case.json"), JSON.stringify(description));
   return { source, path: file("case.json"), multiplyAdds: multiplyAdds(net) };
