@@ -38,7 +38,8 @@ export function fusedLayouts(fusion: Fusion | null, result: TensorType, block: n
   const operands = (fusion?.operands ?? []).map((type) => fusedOperand(type, result));
   if (operands.some((operand) => operand === null)) return [];
   const known = operands as FusedOperand[];
-  const choice = (channel: Layout): Layout[] => known.map(({ splat, moves }) => (splat ? plainLayout : moves ? blockedLayout(block) : channel));
+  const choice = (channel: Layout): Layout[] =>
+    known.map(({ splat, moves }) => (splat ? plainLayout : moves ? blockedLayout(block) : channel));
   return known.some(({ splat, moves }) => !splat && !moves) ? [choice(plainLayout), choice(blockedLayout(block))] : [choice(plainLayout)];
 }
 

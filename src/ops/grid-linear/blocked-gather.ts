@@ -35,9 +35,24 @@ export interface Body {
 }
 
 /** Words of the record's head: chunk numbers, then (example stride, block stride) of each stream. */
-export const head = { each: 0, group: 1, blockDivide: 2, blocks: 3, partDivide: 4, parts: 5, phases: 6, panel: 7, blocksPerGroup: 8, mask: 9, words: 10 } as const;
-/** Words of a phase: cells of an example, extents of the two inner axes, panel offset, (loop table, pointer step) of each body; then (origin, three steps) of each stream. */
-export const phaseHead = { cells: 0, inner: 1, middle: 2, outer: 3, panel: 4, loops: 5, words: 9 } as const;
+export const head = {
+  each: 0,
+  group: 1,
+  blockDivide: 2,
+  blocks: 3,
+  partDivide: 4,
+  parts: 5,
+  phases: 6,
+  panel: 7,
+  blocksPerGroup: 8,
+  mask: 9,
+  words: 10,
+} as const;
+/**
+ * Words of a phase: cells of an example, extents of the axes, where its panel rows begin, then (loop table,
+ * pointer step, row step) of each body, then (origin, three steps) of each stream.
+ */
+export const phaseHead = { cells: 0, inner: 1, panel: 4, loops: 5, words: 11 } as const;
 
 export const streamsOf = (code: GatherCode): number => 2 + code.fused.filter(({ moves }) => moves).length;
 export const headWords = (code: GatherCode): number => head.words + 2 * streamsOf(code) + code.fused.length;
@@ -77,7 +92,9 @@ function emitChunks(f: FunctionBuilder, code: GatherCode, large: number, small: 
     f.get(total).get(part).i32(extra).op("i32.add", "i32.mul");
     word(head.parts).op("i32.div_u").set(into);
   };
-  f.get(table).memory("i32.load", recordOperand * 4).set(record);
+  f.get(table)
+    .memory("i32.load", recordOperand * 4)
+    .set(record);
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
     f.loop((next) => {
@@ -94,9 +111,16 @@ function emitChunks(f: FunctionBuilder, code: GatherCode, large: number, small: 
       f.get(rest);
       word(head.group).op("i32.lt_s", "select").set(rest);
       word(head.phases).set(phases);
-      f.get(record).i32(headWords(code) * 4).op("i32.add").set(phase);
+      f.get(record)
+        .i32(headWords(code) * 4)
+        .op("i32.add")
+        .set(phase);
       f.loop((again) => {
-        f.get(phase).memory("i32.load", phaseHead.cells * 4).get(rest).op("i32.mul").set(total);
+        f.get(phase)
+          .memory("i32.load", phaseHead.cells * 4)
+          .get(rest)
+          .op("i32.mul")
+          .set(total);
         share(0, from);
         share(1, to);
         splitTiles(f, code.cells, from, to, smallTiles, largeTiles);
@@ -116,10 +140,20 @@ function splitTiles(f: FunctionBuilder, cells: number, from: Local, to: Local, s
   const count = (): FunctionBuilder => f.get(to).get(from).op("i32.sub");
   f.i32(cells);
   count().i32(cells).op("i32.rem_u", "i32.sub").i32(cells).op("i32.rem_u").set(small);
-  f.get(small).i32(cells - 1).op("i32.mul");
+  f.get(small)
+    .i32(cells - 1)
+    .op("i32.mul");
   count().op("i32.gt_s");
   f.if(() => f.i32(0).set(small));
-  count().get(small).i32(cells - 1).op("i32.mul", "i32.sub").i32(cells - 1).op("i32.add").i32(cells).op("i32.div_u").set(large);
+  count()
+    .get(small)
+    .i32(cells - 1)
+    .op("i32.mul", "i32.sub")
+    .i32(cells - 1)
+    .op("i32.add")
+    .i32(cells)
+    .op("i32.div_u")
+    .set(large);
 }
 
 function callTiles(f: FunctionBuilder, index: number, values: readonly Local[]): void {
@@ -144,16 +178,41 @@ function emitTiles(f: FunctionBuilder, code: GatherCode, cells: number): void {
   const [record, panel, row, mask, cell] = f.locals("i32", 5);
   const counters = f.locals("i32", 3);
   const extents = f.locals("i32", 3);
-  const streams: Stream[] = streamOperands(code).map(() => ({ at: f.local("i32"), steps: f.locals("i32", 4), cells: f.locals("i32", cells) }));
+  const streams: Stream[] = streamOperands(code).map(() => ({
+    at: f.local("i32"),
+    steps: f.locals("i32", 4),
+    cells: f.locals("i32", cells),
+  }));
   const fixed = code.fused.map(({ moves }) => (moves ? null : f.local("i32")));
   const sums = Array.from({ length: cells }, () => f.locals("v128", vectors));
-  f.get(table).memory("i32.load", recordOperand * 4).set(record);
+  f.get(table)
+    .memory("i32.load", recordOperand * 4)
+    .set(record);
   startStreams(f, code, { table, phase, block, first, from, record, counters, extents, streams, fixed });
-  f.get(table).memory("i32.load", 4).get(phase).memory("i32.load", phaseHead.panel * 4).op("i32.add");
-  f.get(block).get(record).memory("i32.load", head.panel * 4).op("i32.mul", "i32.add").set(panel);
+  f.get(table)
+    .memory("i32.load", 4)
+    .get(phase)
+    .memory("i32.load", phaseHead.panel * 4)
+    .op("i32.add");
+  f.get(block)
+    .get(record)
+    .memory("i32.load", head.panel * 4)
+    .op("i32.mul", "i32.add")
+    .set(panel);
   if (code.spare) {
-    f.get(record).get(record).memory("i32.load", head.mask * 4).op("i32.add").i32(code.lanes * 4).i32(0);
-    f.get(block).i32(1).op("i32.add").get(record).memory("i32.load", head.blocks * 4).op("i32.eq", "select", "i32.add").set(mask);
+    f.get(record)
+      .get(record)
+      .memory("i32.load", head.mask * 4)
+      .op("i32.add")
+      .i32(code.lanes * 4)
+      .i32(0);
+    f.get(block)
+      .i32(1)
+      .op("i32.add")
+      .get(record)
+      .memory("i32.load", head.blocks * 4)
+      .op("i32.eq", "select", "i32.add")
+      .set(mask);
   }
   f.get(from).set(cell);
   f.loop((again) => {
@@ -205,20 +264,38 @@ function startStreams(f: FunctionBuilder, code: GatherCode, start: Start): void 
     steps.forEach((step, axis) => {
       if (axis < 3) phaseWord(phaseHead.words + 4 * i + 1 + axis).set(step);
       else word(head.words + 2 * i).set(step);
-      f.get(step).get(axis < 3 ? counters[axis] : example).op("i32.mul", "i32.add");
+      f.get(step)
+        .get(axis < 3 ? counters[axis] : example)
+        .op("i32.mul", "i32.add");
     });
     f.set(at);
-    for (let axis = 3; axis > 0; axis--) f.get(steps[axis]).get(steps[axis - 1]).get(extents[axis - 1]).op("i32.mul", "i32.sub").set(steps[axis]);
+    for (let axis = 3; axis > 0; axis--)
+      f.get(steps[axis])
+        .get(steps[axis - 1])
+        .get(extents[axis - 1])
+        .op("i32.mul", "i32.sub")
+        .set(steps[axis]);
   });
   fixed.forEach((pointer, i) => {
     if (pointer === null) return;
-    f.get(table).memory("i32.load", (firstFused + i) * 4).get(block);
-    word(head.words + 2 * streams.length + i).op("i32.mul", "i32.add").set(pointer);
+    f.get(table)
+      .memory("i32.load", (firstFused + i) * 4)
+      .get(block);
+    word(head.words + 2 * streams.length + i)
+      .op("i32.mul", "i32.add")
+      .set(pointer);
   });
 }
 
 /** Moves on by one cell, unless it was the chunk's last: tiles that are not full repeat it. */
-function stepStreams(f: FunctionBuilder, cell: Local, to: Local, counters: readonly Local[], extents: readonly Local[], streams: readonly Stream[]): void {
+function stepStreams(
+  f: FunctionBuilder,
+  cell: Local,
+  to: Local,
+  counters: readonly Local[],
+  extents: readonly Local[],
+  streams: readonly Stream[],
+): void {
   const move = (axis: number): void => {
     for (const { at, steps } of streams) f.get(at).get(steps[axis]).op("i32.add").set(at);
     if (axis === 3) return;
@@ -232,46 +309,92 @@ function stepStreams(f: FunctionBuilder, cell: Local, to: Local, counters: reado
   f.if(() => move(0));
 }
 
-/** The inner loops. A table of pointer steps, ended by 0, leads from tap to tap and from block to block. */
-function accumulate(f: FunctionBuilder, code: GatherCode, phase: Local, record: Local, row: Local, pointers: readonly Local[], sums: readonly (readonly Local[])[]): void {
+/** The inner loops. A table of (pointer step, row step), ended by a pointer step of 0, leads from tap to tap and from block to block. */
+function accumulate(
+  f: FunctionBuilder,
+  code: GatherCode,
+  phase: Local,
+  record: Local,
+  row: Local,
+  pointers: readonly Local[],
+  sums: readonly (readonly Local[])[],
+): void {
   const [at, step] = f.locals("i32", 2);
   code.bodies.forEach((body, i) => {
-    f.get(phase).memory("i32.load", (phaseHead.loops + 2 * i) * 4).tee(at);
+    f.get(phase)
+      .memory("i32.load", (phaseHead.loops + 3 * i) * 4)
+      .tee(at);
     f.if(() => {
       f.get(at).get(record).op("i32.add").set(at);
       if (i > 0) {
-        f.get(phase).memory("i32.load", (phaseHead.loops + 2 * i + 1) * 4).set(step);
+        f.get(row)
+          .get(phase)
+          .memory("i32.load", (phaseHead.loops + 3 * i + 2) * 4)
+          .op("i32.add")
+          .set(row);
+        f.get(phase)
+          .memory("i32.load", (phaseHead.loops + 3 * i + 1) * 4)
+          .set(step);
         for (const pointer of pointers) f.get(pointer).get(step).op("i32.add").set(pointer);
       }
       f.loop((again) => {
         emitBody(f, code, body, row, pointers, sums);
         f.get(at).memory("i32.load").set(step);
         for (const pointer of pointers) f.get(pointer).get(step).op("i32.add").set(pointer);
-        advance(f, at, 4);
-        advance(f, row, body.channels * body.taps * code.lanes * 4);
+        f.get(row).get(at).memory("i32.load", 4).op("i32.add").set(row);
+        advance(f, at, 8);
         f.get(step).branchIf(again);
       });
     });
   });
 }
 
-function emitBody(f: FunctionBuilder, code: GatherCode, body: Body, row: Local, pointers: readonly Local[], sums: readonly (readonly Local[])[]): void {
+function emitBody(
+  f: FunctionBuilder,
+  code: GatherCode,
+  body: Body,
+  row: Local,
+  pointers: readonly Local[],
+  sums: readonly (readonly Local[])[],
+): void {
   const weights = f.locals("v128", code.lanes / 4);
   const splat = f.local("v128");
   for (let tap = 0; tap < body.taps; tap++) {
     for (let channel = 0; channel < body.channels; channel++) {
       const line = (tap * body.channels + channel) * code.lanes * 4;
-      weights.forEach((weight, v) => f.get(row).memory("v128.load", line + v * 16).set(weight));
+      weights.forEach((weight, v) =>
+        f
+          .get(row)
+          .memory("v128.load", line + v * 16)
+          .set(weight),
+      );
       pointers.forEach((pointer, i) => {
-        f.get(pointer).memory("v128.load32_splat", tap * body.tapStep + channel * 4).set(splat);
-        weights.forEach((weight, v) => multiplyAdd(f, code.fma, sums[i][v], () => f.get(splat), () => f.get(weight)));
+        f.get(pointer)
+          .memory("v128.load32_splat", tap * body.tapStep + channel * 4)
+          .set(splat);
+        weights.forEach((weight, v) =>
+          multiplyAdd(
+            f,
+            code.fma,
+            sums[i][v],
+            () => f.get(splat),
+            () => f.get(weight),
+          ),
+        );
       });
     }
   }
 }
 
 /** Epilogue of all cells first, stores last: a repeated cell must not read what its twin has stored. */
-function finish(f: FunctionBuilder, code: GatherCode, streams: readonly Stream[], fixed: readonly (Local | null)[], mask: Local, sums: readonly (readonly Local[])[]): void {
+function finish(
+  f: FunctionBuilder,
+  code: GatherCode,
+  streams: readonly Stream[],
+  fixed: readonly (Local | null)[],
+  mask: Local,
+  sums: readonly (readonly Local[])[],
+): void {
   const { fused, epilogue } = code;
   const moving = fused.map((_, i) => 2 + fused.slice(0, i).filter(({ moves }) => moves).length);
   sums.forEach((cell, i) => {
@@ -286,11 +409,19 @@ function finish(f: FunctionBuilder, code: GatherCode, streams: readonly Stream[]
           f.memory(splat ? "v128.load32_splat" : "v128.load", splat ? 0 : v * 16);
         });
       }
-      if (code.spare) f.get(mask).memory("v128.load", v * 16).op("v128.and");
+      if (code.spare)
+        f.get(mask)
+          .memory("v128.load", v * 16)
+          .op("v128.and");
       f.set(sum);
     });
   });
   sums.forEach((cell, i) => {
-    cell.forEach((sum, v) => f.get(streams[1].cells[i]).get(sum).memory("v128.store", v * 16));
+    cell.forEach((sum, v) =>
+      f
+        .get(streams[1].cells[i])
+        .get(sum)
+        .memory("v128.store", v * 16),
+    );
   });
 }

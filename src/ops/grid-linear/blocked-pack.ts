@@ -38,8 +38,15 @@ export function packStep(packing: Packing, kernel: OperandRef, packed: OperandRe
 export function packRecord(packing: Packing): Int32Array {
   const quads = Math.ceil(packing.columns / 4);
   const words = [
-    packing.rowsPerGroup, packing.panelsPerGroup, packing.block / 4, packing.rowStride * 4, packing.groupStride * 4, packing.outer,
-    packing.outerStride * 4, quads, panelBytes(packing),
+    packing.rowsPerGroup,
+    packing.panelsPerGroup,
+    packing.block / 4,
+    packing.rowStride * 4,
+    packing.groupStride * 4,
+    packing.outer,
+    packing.outerStride * 4,
+    quads,
+    panelBytes(packing),
   ];
   for (let outer = 0; outer < packing.outer; outer++) {
     for (let column = 0; column < quads * 4; column++) {
@@ -63,7 +70,12 @@ function emitPack(f: FunctionBuilder): void {
   const vectors = f.locals("v128", 8);
   const mask = f.local("v128");
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", index * 4);
-  [kernel, packed, record].forEach((local, i) => f.get(table).memory("i32.load", i * 4).set(local));
+  [kernel, packed, record].forEach((local, i) =>
+    f
+      .get(table)
+      .memory("i32.load", i * 4)
+      .set(local),
+  );
   const again = (counter: Local, body: () => void): void => {
     f.loop((label) => {
       body();
@@ -86,7 +98,10 @@ function emitPack(f: FunctionBuilder): void {
         rows.forEach((pointer, i) => pointRow(f, pointer, source, row, i, word));
         f.get(row).op("i32x4.splat").i32x4(0, 1, 2, 3).op("i32x4.add");
         word(0).op("i32x4.splat", "i32x4.lt_s").set(mask);
-        f.get(record).i32(headWords * 4).op("i32.add").set(at);
+        f.get(record)
+          .i32(headWords * 4)
+          .op("i32.add")
+          .set(at);
         word(5).set(outer);
         again(outer, () => {
           word(7).set(column);
@@ -106,7 +121,14 @@ function emitPack(f: FunctionBuilder): void {
 }
 
 /** pointer = source + min(row + i, rowsPerGroup - 1) * rowStride: rows beyond the last are read as the last, then masked. */
-function pointRow(f: FunctionBuilder, pointer: Local, source: Local, row: Local, i: number, word: (index: number) => FunctionBuilder): void {
+function pointRow(
+  f: FunctionBuilder,
+  pointer: Local,
+  source: Local,
+  row: Local,
+  i: number,
+  word: (index: number) => FunctionBuilder,
+): void {
   f.get(row).i32(i).op("i32.add").set(pointer);
   f.get(pointer);
   word(0).i32(1).op("i32.sub");
@@ -121,13 +143,33 @@ const lanes = (...picked: readonly number[]): number[] => picked.flatMap((lane) 
 function packQuad(f: FunctionBuilder, rows: readonly Local[], vectors: readonly Local[], mask: Local, panel: Local, at: Local): void {
   const [a, b, c, d, low, high, low2, high2] = vectors;
   [a, b, c, d].forEach((vector, i) => f.get(rows[i]).memory("v128.load").set(vector));
-  f.get(a).get(b).shuffle(lanes(0, 4, 1, 5)).set(low);
-  f.get(a).get(b).shuffle(lanes(2, 6, 3, 7)).set(high);
-  f.get(c).get(d).shuffle(lanes(0, 4, 1, 5)).set(low2);
-  f.get(c).get(d).shuffle(lanes(2, 6, 3, 7)).set(high2);
-  const columns = [[low, low2, lanes(0, 1, 4, 5)], [low, low2, lanes(2, 3, 6, 7)], [high, high2, lanes(0, 1, 4, 5)], [high, high2, lanes(2, 3, 6, 7)]] as const;
+  f.get(a)
+    .get(b)
+    .shuffle(lanes(0, 4, 1, 5))
+    .set(low);
+  f.get(a)
+    .get(b)
+    .shuffle(lanes(2, 6, 3, 7))
+    .set(high);
+  f.get(c)
+    .get(d)
+    .shuffle(lanes(0, 4, 1, 5))
+    .set(low2);
+  f.get(c)
+    .get(d)
+    .shuffle(lanes(2, 6, 3, 7))
+    .set(high2);
+  const columns = [
+    [low, low2, lanes(0, 1, 4, 5)],
+    [low, low2, lanes(2, 3, 6, 7)],
+    [high, high2, lanes(0, 1, 4, 5)],
+    [high, high2, lanes(2, 3, 6, 7)],
+  ] as const;
   columns.forEach(([left, right, picked], i) => {
-    f.get(panel).get(at).memory("i32.load", i * 4).op("i32.add");
+    f.get(panel)
+      .get(at)
+      .memory("i32.load", i * 4)
+      .op("i32.add");
     f.get(left).get(right).shuffle(picked).get(mask).op("v128.and").memory("v128.store");
   });
   advance(f, at, 16);
