@@ -3,6 +3,7 @@ export { type Random, random } from "./base/random.ts";
 export { type DType, type Tensor, type TensorType, tensorType } from "./base/types.ts";
 export { gradients } from "./graph/differentiate.ts";
 export type { Graph, GraphNode, GraphValue } from "./graph/graph.ts";
+export { loadGraph, saveGraph } from "./graph/save.ts";
 export type { Feeds, Outputs, Program, Session, SessionOptions, Target } from "./graph/session.ts";
 export { GraphTracer, tensor } from "./graph/trace.ts";
 export type { Border, Padding } from "./grid/axis.ts";
@@ -96,8 +97,10 @@ export {
   smoothL1,
   weightedLoss,
 } from "./nn/losses.ts";
+export { accuracy, confusionMatrix, countCorrect, predictions, topK } from "./nn/metrics.ts";
 export { defaultNet, lenet5, type ModelMaker, mobilenetv2, models, resnet18, resnet20 } from "./nn/models/index.ts";
 export { adadelta, adagrad, adam, adamax, adamW, nadam, type Optimiser, optimisers, rmsprop, sgd } from "./nn/optimisers.ts";
+export { constantRate, cosineRate, oneCycleRate, type Schedule, schedules, stepRate } from "./nn/schedules.ts";
 export type { Layer, LayerInfo, Net, Scope } from "./nn/scope.ts";
 export {
   initialise,
