@@ -1,4 +1,5 @@
 import type { Graph, GraphNode } from "../graph/graph.ts";
+import { hoist } from "../graph/hoist.ts";
 import { fuse, prune } from "../graph/rewrite.ts";
 import type { Algorithm, Device, Fusion } from "../ops/contract.ts";
 import type { Buffer, PlannedStep } from "./buffers.ts";
@@ -28,7 +29,7 @@ export function plan(traced: Graph, algorithms: readonly Algorithm[], device: De
   const pruned = prune(traced);
   const accepts = (node: GraphNode, fusion: Fusion): boolean =>
     algorithms.some((algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0);
-  const graph = options.fusion === false ? pruned : fuse(pruned, accepts);
+  const graph = options.fusion === false ? pruned : fuse(hoist(pruned), accepts);
   const choices = choose(graph, algorithms, device);
   const lowering = new Lowering(graph, choices, device);
   lowering.run();
