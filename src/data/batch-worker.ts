@@ -41,8 +41,9 @@ async function answer(request: Request): Promise<Answer | undefined> {
   // the asking thread sleeps on `signal`: 1 = done, 2 = failed, the failure as text in `into`
   const { row, into, signal } = request;
   try {
-    into.set(await filler.load(row));
-    signal[1] = into.length;
+    const numbers = await filler.load(row);
+    into.set(numbers);
+    signal[1] = numbers.length;
     Atomics.store(signal, 0, 1);
   } catch (thrown) {
     const text = new TextEncoder().encode(JSON.stringify(failureOf(thrown))).subarray(0, into.length);

@@ -15,11 +15,13 @@ export interface BlockingReader {
 const patienceMs = 60_000;
 
 /** Least room for an answer: a failure comes as text. */
-const leastRoom = 4096;
+const leastRoom = 65_536;
 
 /** Prepares reading; the thread starts with the first read and does not keep the process alive. */
 export function blockingReader(data: ExampleData): BlockingReader {
   let worker: Worker | undefined;
+  let room = new Uint8Array(new SharedArrayBuffer(leastRoom));
+  let signal = new Int32Array(new SharedArrayBuffer(8));
   const start = (): Worker => {
     const started = new Worker(workerUrl);
     started.unref();
@@ -31,10 +33,17 @@ export function blockingReader(data: ExampleData): BlockingReader {
   return {
     read(row, into) {
       worker ??= start();
-      const signal = new Int32Array(new SharedArrayBuffer(8));
-      const room = new Uint8Array(new SharedArrayBuffer(Math.max(leastRoom, into.length)));
+      if (room.length < into.length) room = new Uint8Array(new SharedArrayBuffer(into.length));
+      signal.fill(0);
       worker.postMessage({ kind: "read", row, into: room, signal } satisfies Request);
-      if (Atomics.wait(signal, 0, 0, patienceMs) === "timed-out") fail("data", "reader", "picture", `within ${patienceMs} ms`, "nothing");
+      if (Atomics.wait(signal, 0, 0, patienceMs) === "timed-out") {
+        // a late answer must not be taken for that of the next read
+        void worker.terminate();
+        worker = undefined;
+        room = new Uint8Array(new SharedArrayBuffer(room.length));
+        signal = new Int32Array(new SharedArrayBuffer(8));
+        fail("data", "reader", "picture", `within ${patienceMs} ms`, "nothing");
+      }
       const bytes = room.slice(0, signal[1]);
       if (Atomics.load(signal, 0) === 2) throw errorOf(JSON.parse(new TextDecoder().decode(bytes)) as Failure);
       into.set(bytes);

@@ -32,13 +32,13 @@ const streams = { train: 0x74726169, test: 0x74657374 };
  * Units: u8, 0 to 255.
  */
 export function drawDigit(digit: number, draw: Random, into: Uint8Array, offset: number): void {
-  const strokes = pose(writers[digit](draw), draw);
+  const path = writers[digit](draw);
   const ink = new Float32Array(cells);
   // half the pen's width, in cells
   const radius = 0.55 + 1.15 * draw.uniform() * (0.4 + 0.6 * draw.uniform());
   const pressure = { depth: 0.3 * draw.uniform(), turns: 1 + 2 * draw.uniform(), phase: draw.uniform() };
   const softness = 0.5 + 0.4 * draw.uniform();
-  for (const stroke of strokes) drawStroke(stroke, { radius, softness, pressure }, ink);
+  for (const stroke of pose(path, radius, draw)) drawStroke(stroke, { radius, softness, pressure }, ink);
   const level = 175 + 80 * draw.uniform() ** 0.5;
   const noise = 14 * draw.uniform() ** 2;
   const key = draw.integer(0, 2 ** 31 - 1);
@@ -52,7 +52,7 @@ export function drawDigit(digit: number, draw: Random, into: Uint8Array, offset:
 }
 
 /** Turns, slants, bends and places the strokes; results in cells. */
-function pose(strokes: readonly Stroke[], draw: Random): readonly Stroke[] {
+function pose(strokes: readonly Stroke[], radius: number, draw: Random): readonly Stroke[] {
   const slant = 0.2 * draw.normal() - 0.05;
   const angle = 0.09 * draw.normal();
   const cosine = Math.cos(angle);
@@ -80,11 +80,11 @@ function pose(strokes: readonly Stroke[], draw: Random): readonly Stroke[] {
       return [cosine * slanted - sine * down, sine * slanted + cosine * down + jitter * (draw.uniform() - 0.5)];
     }),
   );
-  return place(moved, draw);
+  return place(moved, radius, draw);
 }
 
 /** Fits the strokes into a box of random height near the middle. */
-function place(strokes: readonly Stroke[], draw: Random): readonly Stroke[] {
+function place(strokes: readonly Stroke[], radius: number, draw: Random): readonly Stroke[] {
   let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
   for (const stroke of strokes) {
     for (const [x, y] of stroke) {
@@ -94,9 +94,10 @@ function place(strokes: readonly Stroke[], draw: Random): readonly Stroke[] {
       bottom = Math.max(bottom, y);
     }
   }
-  const height = 15.5 + 5.5 * draw.uniform();
-  const scale = Math.min(height / (bottom - top), 21 / Math.max(0.1, right - left));
-  const room = (side: number): number => Math.max(0, (extent - 4 - side * scale) / 2);
+  const height = 15 + 5.5 * draw.uniform();
+  const scale = Math.min(height / (bottom - top), 20.5 / Math.max(0.1, right - left));
+  // the pen's own width and a margin stay inside
+  const room = (side: number): number => Math.max(0, (extent - 1 - side * scale) / 2 - 1.3 * radius - 1.5);
   const shift = (side: number): number => Math.max(-room(side), Math.min(room(side), 1.1 * draw.normal()));
   const middleX = (extent - 1) / 2 + shift(right - left);
   const middleY = (extent - 1) / 2 + shift(bottom - top);
