@@ -109,7 +109,7 @@ export function pad(x: Value, cells: number | readonly Cells[], options: { reado
       fail("pad", printType(x.type), "margins", "cells >= 0", `${own.low}, ${own.high}`, "Use crop.");
   const border = options.border ?? "zero";
   const padded = (map: AxisMap, own: Margin | null): AxisMap =>
-    own === null ? map : { ...map, start: -own.low, output: map.input + own.low + own.high, border };
+    own === null ? map : { ...map, start: 0 - own.low, output: map.input + own.low + own.high, border };
   return mapped(x, (map, axis) => padded(map, list[axis]), options.fill ?? 0);
 }
 

@@ -176,7 +176,7 @@ function sampleAxis(random: Random, extent: number): AxisMap {
       const low = random.integer(0, 3);
       return {
         ...whole,
-        start: -low,
+        start: 0 - low,
         output: extent + low + random.integer(0, 3),
         border: random.pick<Border>(["zero", "wrap", "reflect", "replicate"]),
       };

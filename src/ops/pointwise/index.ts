@@ -1,3 +1,3 @@
 export * from "./functions.ts";
-export { broadcastLike, pointwise, pointwiseOperator } from "./operators.ts";
+export { broadcastLike, neededOperands, pointwise, pointwiseOperator } from "./operators.ts";
 export { operandMap, type PointwiseOptions, type PointwisePlan } from "./plan.ts";

@@ -79,6 +79,21 @@ export function fold(value: Value, output: TensorType): Value {
   return value.graph.apply(reduceOperator, reduceOptions(output), [value])[0];
 }
 
+/** Positions of the operands that a formula needs: those it reads, and of the others the fewest that give the result its type. */
+export function neededOperands(operands: readonly { readonly type: TensorType; readonly read: boolean }[], tile: boolean): number[] {
+  const typeOf = (positions: readonly number[]): string => {
+    const types = positions.map((position) => operands[position].type);
+    return printType(broadcastType(new Problems("pointwise"), types, tile));
+  };
+  const all = operands.map((_, position) => position);
+  let kept = all;
+  for (const position of [...all].reverse()) {
+    const fewer = kept.filter((other) => other !== position);
+    if (!operands[position].read && fewer.length > 0 && typeOf(fewer) === typeOf(all)) kept = fewer;
+  }
+  return kept;
+}
+
 /**
  * Applies a formula to values. Values that occur twice become one operand; those that neither the formula nor the shape of the
  * result needs are left out; a formula that is just one operand of the result's type is that operand.
@@ -90,17 +105,12 @@ export function pointwise(expression: Expression, operands: readonly Value[], op
   const simple = simplify(expression);
   if (simple.kind === "operand" && printType(types[simple.index]) === printType(output)) return operands[simple.index];
   const first = (index: number): number => operands.findIndex((value) => value.id === operands[index].id);
+  const distinct = operands.map((_, index) => index).filter((index) => first(index) === index);
   const read = new Set(operandsOf(simple).map(first));
-  let kept = operands.map((_, index) => index).filter((index) => first(index) === index);
-  for (const index of [...kept].reverse()) {
-    const fewer = kept.filter((other) => other !== index);
-    const type = broadcastType(
-      new Problems("pointwise"),
-      fewer.map((other) => types[other]),
-      tile,
-    );
-    if (!read.has(index) && fewer.length > 0 && printType(type) === printType(output)) kept = fewer;
-  }
+  const kept = neededOperands(
+    distinct.map((index) => ({ type: types[index], read: read.has(index) })),
+    tile,
+  ).map((position) => distinct[position]);
   const renumbered = rebuild(simple, (part) => (part.kind === "operand" ? operand(kept.indexOf(first(part.index))) : part));
   const inputs = kept.map((index) => operands[index]);
   return inputs[0].graph.apply(pointwiseOperator, tile ? { expression: renumbered, tile } : { expression: renumbered }, inputs)[0];

@@ -10,7 +10,7 @@ import { reduceOptions } from "./fold.ts";
 import { foldedCells, momentsOperator } from "./moments.ts";
 
 export interface ReduceAxes {
-  /** Leaves an axis of extent 1 for each axis that is reduced. */
+  /** Leaves an axis of extent 1 for each axis that is reduced; the example axis, once reduced, is gone. */
   readonly keepAxes?: boolean;
 }
 
@@ -30,13 +30,13 @@ function reducedType(type: TensorType, axes: ReadonlySet<number>): TensorType {
 
 /** A reduced value in the shape that was asked for. */
 function shaped(value: Value, type: TensorType, axes: ReadonlySet<number>, { keepAxes = false }: ReduceAxes): Value {
-  const shape = type.shape.flatMap((extent, axis) => (axes.has(axis) ? (keepAxes ? [1] : []) : [extent]));
+  const shape = type.shape.flatMap((extent, axis) => (!axes.has(axis) ? [extent] : keepAxes && !(axis === 0 && type.batched) ? [1] : []));
   return reshapeRest(value, value.type.batched ? shape.slice(1) : shape);
 }
 
 /**
  * Sum over axes (all when left out), the example axis, axis 0 of a batched value, among them.
- * Shapes: [..] -> [..] without those axes, or with extent 1 there (keepAxes).
+ * Shapes: [..] -> [..] without those axes; with keepAxes extent 1 there, save for the example axis.
  */
 export function sum(x: Value, axes?: Axes, options: ReduceAxes = {}): Value {
   const over = listed("sum", x, axes);
