@@ -1,68 +1,101 @@
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../emit/wasm/module.ts";
 import { advance } from "../../emit/wasm/vectors.ts";
-import { largestDivisor, loadTile, outerStep, outerTile, storeTile } from "./outer-tile.ts";
+import { loadTile, outerStep, outerTile, storeTile } from "./outer-tile.ts";
 
-/** Bytes from one cell, line (last axis), plane and example to the next. */
-export interface Steps {
-  readonly cell: number;
-  readonly line: number;
-  readonly plane: number;
-  readonly example: number;
-}
-
-/** A tile of the kernel gradient: accumulators [rows][lanes] += sum over cells of V[row's tap and channel] * G[lanes]. */
+/** A tile of the kernel gradient: accumulators [rows][lanes] += sum over the cells of a panel of V[row's tap and channel] * G[lanes]. */
 export interface KernelTile {
   readonly rows: number;
   readonly lanes: number;
   readonly fma: boolean;
-  /** Cells of a line. */
-  readonly cells: number;
-  readonly vectors: Steps;
-  readonly splats: Steps;
-  /** Where the rows' values lie: one float after the other, or at byte offsets given by a table at run time. */
+  /** Cells of one turn of the inner loop. */
+  readonly unroll: number;
+  /** Every line is one turn; lines have cells beyond their turns. */
+  readonly single: boolean;
+  readonly rest: boolean;
+  /** Bytes from one cell of a line to the next. */
+  readonly vectorCell: number;
+  readonly splatCell: number;
+  /** Where the rows' values lie: one float after the other from the first offset of the row table, or each at its own offset. */
   readonly rowsAt: "next" | "table";
 }
 
-/** Adds the tile's function (vectors, splats, accumulators, table, examples, planes, lines), addresses and counts >= 1, and returns its index. */
+/** Some lines of cells in memory, as a record of words; steps in bytes, line steps from the end of one line to the next. */
+export const panelWords = [
+  "vectors",
+  "splats",
+  "planes",
+  "lines",
+  "turns",
+  "rest",
+  "vectorLine",
+  "splatLine",
+  "vectorPlane",
+  "splatPlane",
+  "vectorExample",
+  "splatExample",
+] as const;
+
+export type PanelRecord = Readonly<Record<(typeof panelWords)[number], number>>;
+
+/** Pushes a word of the panel record at `panel`. */
+export const panelWord = (f: FunctionBuilder, panel: Local, name: (typeof panelWords)[number]): FunctionBuilder =>
+  f.get(panel).memory("i32.load", 4 * panelWords.indexOf(name));
+
+/** Adds the tile's function (vectors, splats, accumulators, row table, panel record, examples), all but the last addresses, and returns its index. */
 export function addKernelTile(module: ModuleBuilder, spec: KernelTile): number {
-  return module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => {
-    const [vectors, splats, accumulators, table, examples, planes, lines] = f.parameters;
+  return module.function(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => {
+    const [vectors, splats, accumulators, table, panel, examples] = f.parameters;
     const tile = outerTile(f, spec.rows, spec.lanes);
-    const [vectorPlane, splatPlane, vectorAt, planesLeft, linesLeft, cellsLeft] = f.locals("i32", 6);
+    const [vectorPlane, splatPlane, vectorAt, planes, lines, left] = f.locals("i32", 6);
     const pointers = f.locals("i32", spec.rowsAt === "next" ? 1 : spec.rows);
+    const step = (cell: number): void =>
+      outerStep(
+        f,
+        tile,
+        spec.fma,
+        (row) => splat(row, cell),
+        (index) => vector(index, cell),
+      );
+    const splat = (row: number, cell: number): void => {
+      f.get(pointers[row] ?? pointers[0]).memory("v128.load32_splat", cell * spec.splatCell + (spec.rowsAt === "next" ? 4 * row : 0));
+    };
+    const vector = (index: number, cell: number): void => {
+      f.get(vectorAt).memory("v128.load", cell * spec.vectorCell + 16 * index);
+    };
+    const move = (name: "Line" | "Plane" | "Example", vectorLocal: Local, splatLocals: readonly Local[]): void => {
+      panelWord(f.get(vectorLocal), panel, `vector${name}`).op("i32.add").set(vectorLocal);
+      for (const local of splatLocals) panelWord(f.get(local), panel, `splat${name}`).op("i32.add").set(local);
+    };
     loadTile(f, tile, accumulators, 4 * spec.lanes);
     countDown(f, examples, () => {
-      f.get(vectors).set(vectorPlane).get(splats).set(splatPlane).get(planes).set(planesLeft);
-      countDown(f, planesLeft, () => {
+      f.get(vectors).set(vectorPlane).get(splats).set(splatPlane);
+      panelWord(f, panel, "planes").set(planes);
+      countDown(f, planes, () => {
         f.get(vectorPlane).set(vectorAt);
-        pointers.forEach((pointer, row) => {
-          f.get(splatPlane);
-          if (spec.rowsAt === "table") f.get(table).memory("i32.load", 4 * row).op("i32.add");
-          f.set(pointer);
+        pointers.forEach((pointer, row) =>
+          f
+            .get(splatPlane)
+            .get(table)
+            .memory("i32.load", 4 * row)
+            .op("i32.add")
+            .set(pointer),
+        );
+        panelWord(f, panel, "lines").set(lines);
+        countDown(f, lines, () => {
+          const cells = (count: number): void => {
+            for (let cell = 0; cell < count; cell++) step(cell);
+            advance(f, vectorAt, count * spec.vectorCell);
+            for (const pointer of pointers) advance(f, pointer, count * spec.splatCell);
+          };
+          if (spec.single) cells(spec.unroll);
+          else whileNonzero(panelWord(f, panel, "turns").set(left), left, () => cells(spec.unroll));
+          if (spec.rest) whileNonzero(panelWord(f, panel, "rest").set(left), left, () => cells(1));
+          move("Line", vectorAt, pointers);
         });
-        f.get(lines).set(linesLeft);
-        countDown(f, linesLeft, () => {
-          const done = line(f, spec, cellsLeft, vectorAt, pointers, (u) =>
-            outerStep(
-              f,
-              tile,
-              spec.fma,
-              (row) => {
-                const [pointer, own] = spec.rowsAt === "next" ? [pointers[0], 4 * row] : [pointers[row], 0];
-                f.get(pointer).memory("v128.load32_splat", own + u * spec.splats.cell);
-              },
-              (index) => f.get(vectorAt).memory("v128.load", u * spec.vectors.cell + 16 * index),
-            ),
-          );
-          advance(f, vectorAt, spec.vectors.line - done * spec.vectors.cell);
-          for (const pointer of pointers) advance(f, pointer, spec.splats.line - done * spec.splats.cell);
-        });
-        advance(f, vectorPlane, spec.vectors.plane);
-        advance(f, splatPlane, spec.splats.plane);
+        move("Plane", vectorPlane, [splatPlane]);
       });
-      advance(f, vectors, spec.vectors.example);
-      advance(f, splats, spec.splats.example);
+      move("Example", vectors, [splats]);
     });
     storeTile(f, tile, accumulators, 4 * spec.lanes);
   });
@@ -76,32 +109,7 @@ export function countDown(f: FunctionBuilder, counter: Local, body: () => void):
   });
 }
 
-/** Cells of a loop body: all of a short line, else a divisor that leaves no rest, else 4. */
-function unrolled(cells: number): number {
-  if (cells <= 8) return cells;
-  const divisor = largestDivisor(cells, 8);
-  if (divisor >= 4) return divisor;
-  return cells <= 16 ? cells : 4;
-}
-
-/** All cells of a line; returns how many cells the pointers were moved on. */
-function line(f: FunctionBuilder, spec: KernelTile, left: Local, vectorAt: Local, pointers: readonly Local[], step: (cell: number) => void): number {
-  const body = unrolled(spec.cells);
-  const turns = Math.floor(spec.cells / body);
-  const rest = spec.cells % body;
-  const run = (cells: number): void => {
-    for (let u = 0; u < cells; u++) step(u);
-  };
-  if (turns === 1 && rest === 0) {
-    run(body);
-    return 0;
-  }
-  f.i32(turns).set(left);
-  countDown(f, left, () => {
-    run(body);
-    advance(f, vectorAt, body * spec.vectors.cell);
-    for (const pointer of pointers) advance(f, pointer, body * spec.splats.cell);
-  });
-  run(rest);
-  return turns * body;
+/** while (counter > 0) { body; counter-- } */
+export function whileNonzero(f: FunctionBuilder, counter: Local, body: () => void): void {
+  f.get(counter).if(() => countDown(f, counter, body));
 }

@@ -35,7 +35,13 @@ export function outerTile(f: FunctionBuilder, rows: number, lanes: number): Oute
 }
 
 /** One step of the sum: accumulator[row] += splat(row) * vector. `splat` and `vector` push a v128; halves of a pair share the splat. */
-export function outerStep(f: FunctionBuilder, tile: OuterTile, fma: boolean, splat: (row: number) => void, vector: (index: number) => void): void {
+export function outerStep(
+  f: FunctionBuilder,
+  tile: OuterTile,
+  fma: boolean,
+  splat: (row: number) => void,
+  vector: (index: number) => void,
+): void {
   tile.vectors.forEach((local, index) => {
     vector(index);
     f.set(local);
@@ -43,13 +49,28 @@ export function outerStep(f: FunctionBuilder, tile: OuterTile, fma: boolean, spl
   tile.accumulators.forEach((row, r) => {
     splat(r);
     f.set(tile.splat);
-    row.forEach((accumulator, index) => multiplyAdd(f, fma, accumulator, () => f.get(tile.splat), () => f.get(tile.vectors[index])));
+    row.forEach((accumulator, index) =>
+      multiplyAdd(
+        f,
+        fma,
+        accumulator,
+        () => f.get(tile.splat),
+        () => f.get(tile.vectors[index]),
+      ),
+    );
   });
 }
 
 /** Sets the accumulators from memory at `at`, rows `rowBytes` apart, or to zero. */
 export function loadTile(f: FunctionBuilder, tile: OuterTile, at: Local, rowBytes: number): void {
-  tile.accumulators.forEach((row, r) => row.forEach((local, index) => f.get(at).memory("v128.load", r * rowBytes + 16 * index).set(local)));
+  tile.accumulators.forEach((row, r) =>
+    row.forEach((local, index) =>
+      f
+        .get(at)
+        .memory("v128.load", r * rowBytes + 16 * index)
+        .set(local),
+    ),
+  );
 }
 
 export function zeroTile(f: FunctionBuilder, tile: OuterTile): void {
@@ -57,5 +78,12 @@ export function zeroTile(f: FunctionBuilder, tile: OuterTile): void {
 }
 
 export function storeTile(f: FunctionBuilder, tile: OuterTile, at: Local, rowBytes: number): void {
-  tile.accumulators.forEach((row, r) => row.forEach((local, index) => f.get(at).get(local).memory("v128.store", r * rowBytes + 16 * index)));
+  tile.accumulators.forEach((row, r) =>
+    row.forEach((local, index) =>
+      f
+        .get(at)
+        .get(local)
+        .memory("v128.store", r * rowBytes + 16 * index),
+    ),
+  );
 }

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runAlone, type Trial } from "../../../test/laws/isolated.ts";
+import { type Random, random } from "../../base/random.ts";
+import { size } from "../../base/types.ts";
+import { axisTerms } from "../../grid/axis.ts";
+import type { Algorithm, Device } from "../contract.ts";
+import { gridLinear } from "./index.ts";
+import { type GridLinearPlan, typesOf } from "./plan.ts";
+import { kernelBlocked } from "./wasm-kernel-blocked.ts";
+
+const devices: readonly Device[] = [
+  { tier: "wide", fma: true, wide: true },
+  { tier: "relaxed", fma: true, wide: false },
+  { tier: "plain", fma: false, wide: false },
+];
+
+const draws = (plan: GridLinearPlan, draw: () => number): Float64Array[] =>
+  gridLinear.inputs(plan).map((type) => Float64Array.from({ length: size(type.shape) }, draw));
+
+/** Terms that one result cell sums at most. */
+function depth(plan: GridLinearPlan): number {
+  const terms = plan.axes.reduce((product, axis) => product * axisTerms(axis).length, 1);
+  const { channelsIn, channelsOut, groups, examples } = plan;
+  return plan.role === "forward"
+    ? (terms * channelsIn) / groups
+    : plan.role === "input"
+      ? (terms * channelsOut) / groups
+      : terms * examples;
+}
+
+/** The same plan and inputs with fewer examples. */
+function shortened(
+  plan: GridLinearPlan,
+  inputs: readonly Float64Array[],
+  examples: number,
+): { plan: GridLinearPlan; inputs: Float64Array[] } {
+  const types = gridLinear.inputs(plan);
+  return {
+    plan: { ...plan, examples },
+    inputs: inputs.map((cells, i) => (types[i].batched ? cells.slice(0, (cells.length / plan.examples) * examples) : cells)),
+  };
+}
+
+/** Runs a plan against the oracle: exactly on integers, within the bound on reals, with a short batch, with chunks in another order. */
+function check(algorithm: Algorithm<GridLinearPlan>, plan: GridLinearPlan, device: Device, draw: Random): number {
+  const name = `${gridLinear.line(plan)} | ${device.tier}`;
+  const choices = algorithm.layouts(plan, null, device);
+  for (const choice of choices) {
+    if (algorithm.refuses(plan, choice, null, device) !== null) continue;
+    const whole = draws(plan, () => draw.integer(-4, 4));
+    const trial: Trial<GridLinearPlan> = {
+      operator: gridLinear,
+      algorithm,
+      plan,
+      device,
+      inputs: whole,
+      choice,
+      outputHalo: { low: 1, high: 2, fill: 7 },
+    };
+    const exact = runAlone(trial);
+    assert.deepEqual(exact.damage, [], name);
+    assert.deepEqual(exact.outputs, gridLinear.reference(plan, whole), name);
+    if (plan.examples > 1) {
+      const examples = plan.examples - 1;
+      const short = shortened(plan, whole, examples);
+      const result = runAlone({ ...trial, examples });
+      assert.deepEqual(result.damage, [], `${name}, short`);
+      assert.deepEqual(result.outputs, gridLinear.reference(short.plan, short.inputs), `${name}, short`);
+    }
+    const real = draws(plan, () => draw.normal()).map((cells) => Float64Array.from(cells, Math.fround));
+    const [found] = runAlone({ ...trial, inputs: real }).outputs;
+    const [turned] = runAlone({
+      ...trial,
+      inputs: real,
+      order: (chunks) => Array.from({ length: chunks }, (_, i) => chunks - 1 - i),
+    }).outputs;
+    assert.deepEqual(turned, found, `${name}, chunks in another order`);
+    const [wanted] = gridLinear.reference(plan, real);
+    const [most] = gridLinear.reference(
+      plan,
+      real.map((cells) => cells.map(Math.abs)),
+    );
+    const factor = 2 ** -24 * (4 + Math.sqrt(depth(plan)));
+    found.forEach((value, i) =>
+      assert.ok(Math.abs(value - wanted[i]) <= factor * most[i], `${name}: cell ${i} is ${value}, not ${wanted[i]}`),
+    );
+  }
+  return choices.length;
+}
+
+/** Checks sampled plans of one role that the algorithm takes; at least so many. */
+function checkSampled(
+  algorithm: Algorithm<GridLinearPlan>,
+  role: GridLinearPlan["role"],
+  wanted: number,
+  change: (plan: GridLinearPlan) => GridLinearPlan,
+): void {
+  const draw = random(11);
+  let taken = 0;
+  for (let i = 0; i < 20 * wanted && taken < wanted; i++) {
+    const plan = change({ ...gridLinear.sample(draw), role });
+    if (gridLinear.cost(plan).multiplyAdds > 3e5) continue;
+    if (check(algorithm, plan, devices[i % 3], draw) > 0) taken++;
+  }
+  assert.ok(taken >= wanted, `only ${taken} plans were taken`);
+}
+
+const checkLines = (algorithm: Algorithm<GridLinearPlan>, lines: readonly string[]): void => {
+  const draw = random(3);
+  for (const line of lines) {
+    for (const device of devices) assert.ok(check(algorithm, gridLinear.parse(`grid-linear ${line}`), device, draw) > 0, `${line} refused`);
+  }
+};
+
+test("the blocked kernel gradient equals the oracle at sampled plans", () => {
+  checkSampled(kernelBlocked, "kernel", 80, (plan) => ({
+    ...plan,
+    axes: plan.axes.map((axis) => ({ ...axis, border: "zero", period: 1 })),
+    connections: null,
+    groups: 1,
+  }));
+});
+
+test("the blocked kernel gradient equals the oracle at its edges", () => {
+  checkLines(kernelBlocked, [
+    "kernel n3 ci32 co32 g2 | i6x5 k3x2 s1 d1 p1:1 t1 zero",
+    "kernel n5 ci24 co48 g3 | i7 k3 s2 d1 p1:1 t1 zero flip",
+    "kernel n7 ci17 co20 g1 | i4x4 k3x3 s1 d1 p1:1 t1 zero",
+    "kernel n2 ci6 co6 g1 | i9x8 k5x5 s1 d1 p2:2 t1 zero",
+    "kernel n2 ci16 co16 g1 | i1x1 k3x3 s1 d1 p1:1 t1 zero",
+    "kernel n2 ci8 co16 g1 | i700 k3 s1 d1 p1:1 t1 zero",
+    "kernel n1 ci3 co4 g1 | i5x6x40 k2x3x3 s1x2x1 d2x1x1 p1:1 t1 zero flip",
+    "kernel n2 ci64 co32 g1 | i5x5 k1x1 s2 d1 p0:0 t1 zero",
+  ]);
+});
+
+test("the blocked kernel gradient says what it refuses", () => {
+  const refusal = (line: string): string | null => {
+    const plan = gridLinear.parse(`grid-linear ${line}`);
+    assert.deepEqual(kernelBlocked.layouts(plan, null, devices[0]), []);
+    return kernelBlocked.refuses(plan, { inputs: [], operands: [], outputs: [] }, null, devices[0]);
+  };
+  assert.equal(
+    refusal("kernel n2 ci16 co16 g16 | i5 k3 s1 d1 p1:1 t1 zero"),
+    "groups of 1 input and 1 output channels are not whole channel blocks.",
+  );
+  assert.equal(refusal("forward n2 ci16 co16 g1 | i5 k3 s1 d1 p1:1 t1 zero"), "computes role kernel only.");
+  assert.match(refusal("kernel n2 ci16 co16 g1 | i5 k3 s1 d1 p1:1 t3 zero") ?? "", /period above 1/);
+  assert.equal(typesOf(gridLinear.parse("grid-linear kernel n2 ci16 co16 g1 | i5 k3 s1 d1 p1:1 t3 zero")).kernel.shape.length, 4);
+});
