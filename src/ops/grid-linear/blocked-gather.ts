@@ -1,7 +1,8 @@
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../emit/wasm/module.ts";
 import { advance, multiplyAdd } from "../../emit/wasm/vectors.ts";
-import type { Routine } from "../contract.ts";
+import type { Expression, Routine } from "../contract.ts";
+import { type Constants, emitExpression, hoistConstants } from "../expression/print-wasm.ts";
 import type { FusedOperand } from "./blocked-fusion.ts";
 
 /**
@@ -21,8 +22,8 @@ export interface GatherCode {
   readonly spare: boolean;
   readonly fma: boolean;
   readonly fused: readonly FusedOperand[];
-  /** Pushes the vector `v` of a cell after the epilogue; null when nothing is fused. */
-  readonly epilogue: ((f: FunctionBuilder, operands: (index: number) => void) => void) | null;
+  /** Formula over the sum (operand 0) and the fused operands; null when nothing is fused. */
+  readonly epilogue: Expression | null;
   /** Printed epilogue. */
   readonly key: string;
 }
@@ -215,6 +216,7 @@ function emitTiles(f: FunctionBuilder, code: GatherCode, cells: number): void {
       .set(mask);
   }
   f.get(from).set(cell);
+  const constants = code.epilogue === null ? new Map() : hoistConstants(f, code.epilogue, code.fma);
   f.loop((again) => {
     for (let i = 0; i < cells; i++) {
       for (const { at, cells: pointers } of streams) f.get(at).set(pointers[i]);
@@ -223,7 +225,7 @@ function emitTiles(f: FunctionBuilder, code: GatherCode, cells: number): void {
     for (const sum of sums.flat()) f.f32x4(0).set(sum);
     f.get(panel).set(row);
     accumulate(f, code, phase, record, row, streams[0].cells, sums);
-    finish(f, code, streams, fixed, mask, sums);
+    finish(f, code, { streams, fixed, mask, sums, constants });
     f.get(tiles).i32(1).op("i32.sub").tee(tiles).branchIf(again);
   });
 }
@@ -386,30 +388,32 @@ function emitBody(
   }
 }
 
+interface Finish {
+  readonly streams: readonly Stream[];
+  readonly fixed: readonly (Local | null)[];
+  readonly mask: Local;
+  readonly sums: readonly (readonly Local[])[];
+  readonly constants: Constants;
+}
+
 /** Epilogue of all cells first, stores last: a repeated cell must not read what its twin has stored. */
-function finish(
-  f: FunctionBuilder,
-  code: GatherCode,
-  streams: readonly Stream[],
-  fixed: readonly (Local | null)[],
-  mask: Local,
-  sums: readonly (readonly Local[])[],
-): void {
-  const { fused, epilogue } = code;
+function finish(f: FunctionBuilder, { fused, epilogue, spare, fma }: GatherCode, { streams, fixed, mask, sums, constants }: Finish): void {
   const moving = fused.map((_, i) => 2 + fused.slice(0, i).filter(({ moves }) => moves).length);
+  const scratch: Local[] = [];
   sums.forEach((cell, i) => {
     cell.forEach((sum, v) => {
-      if (epilogue === null && !code.spare) return;
+      const vector = (index: number): void => {
+        const own = index - 1;
+        if (index === 0) f.get(sum);
+        else
+          f.get(fixed[own] ?? streams[moving[own]].cells[i]).memory(
+            fused[own].splat ? "v128.load32_splat" : "v128.load",
+            fused[own].splat ? 0 : v * 16,
+          );
+      };
       if (epilogue === null) f.get(sum);
-      else {
-        epilogue(f, (index) => {
-          if (index === 0) return void f.get(sum);
-          const { splat } = fused[index - 1];
-          f.get(fixed[index - 1] ?? streams[moving[index - 1]].cells[i]);
-          f.memory(splat ? "v128.load32_splat" : "v128.load", splat ? 0 : v * 16);
-        });
-      }
-      if (code.spare)
+      else emitExpression(f, epilogue, { vector, fma, constants, scratch });
+      if (spare)
         f.get(mask)
           .memory("v128.load", v * 16)
           .op("v128.and");
@@ -417,11 +421,10 @@ function finish(
     });
   });
   sums.forEach((cell, i) => {
-    cell.forEach((sum, v) =>
-      f
-        .get(streams[1].cells[i])
+    cell.forEach((sum, v) => {
+      f.get(streams[1].cells[i])
         .get(sum)
-        .memory("v128.store", v * 16),
-    );
+        .memory("v128.store", v * 16);
+    });
   });
 }

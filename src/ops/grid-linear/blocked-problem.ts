@@ -1,7 +1,6 @@
 import { size } from "../../base/types.ts";
 import type { Buffers, Device, Emission, Fusion, LayoutChoice } from "../contract.ts";
 import { printExpression } from "../expression/print.ts";
-import { emitExpression } from "../expression/print-wasm.ts";
 import { blockedLayout, place, plainLayout, preferredBlock } from "../layout.ts";
 import { type GatherProblem, haloOf, product, splitAtBorders, tileCells } from "./blocked.ts";
 import { fusedLayouts, fusedOperand } from "./blocked-fusion.ts";
@@ -95,7 +94,7 @@ export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusio
     spare: result.channels % result.block !== 0,
     fma: device.fma,
     fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
-    epilogue: fusion === null ? null : (f, vector) => emitExpression(f, fusion.epilogue, { vector, fma: device.fma }),
+    epilogue: fusion?.epilogue ?? null,
     key: fusion === null ? "-" : printExpression(fusion.epilogue),
   };
   return {

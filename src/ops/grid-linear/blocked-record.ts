@@ -119,13 +119,7 @@ function mergeAxes(counts: readonly number[], tracks: readonly Track[]): { exten
 }
 
 /** All numbers of the main step: head, phases loop tables, masks and zeros. */
-export function gatherRecord(
-  at: LaidOut,
-  code: GatherCode,
-  cut: Cut,
-  layouts: readonly Layout[],
-  fusion: Fusion | null,
-): Int32Array {
+export function gatherRecord(at: LaidOut, code: GatherCode, cut: Cut, layouts: readonly Layout[], fusion: Fusion | null): Int32Array {
   const { problem, phases, source, result, packing } = at;
   const { groups } = problem.plan;
   const fused = (fusion?.operands ?? []).map((type, i) => fusedPlace(type, layouts[i], problem.result, result.block));
@@ -149,9 +143,7 @@ export function gatherRecord(
   fused.forEach(({ blockStride }, i) => {
     words[head.words + 2 * streamsOf(code) + i] = blockStride * 4;
   });
-  phases.forEach((phase, i) =>
-    writePhase(words, headWords(code) + i * phaseWords(code), at, code, phase, [result, ...moving]),
-  );
+  phases.forEach((phase, i) => writePhase(words, headWords(code) + i * phaseWords(code), at, code, phase, [result, ...moving]));
   words[head.mask] = words.length * 4;
   const lanes = Array.from({ length: packing.block }, (_, lane) => lane);
   const last = result.channels - (result.blocks - 1) * packing.block;
