@@ -50,7 +50,9 @@ function overWhite(raster: Raster): Raster {
   const data = new Uint8Array(cells * channels);
   for (let cell = 0, from = 0, to = 0; cell < cells; cell++, from++) {
     const alpha = raster.data[from + channels];
-    for (let channel = 0; channel < channels; channel++) data[to++] = Math.round((raster.data[from++] * alpha + 255 * (255 - alpha)) / 255);
+    for (let channel = 0; channel < channels; channel++, from++, to++) {
+      data[to] = alpha === 255 ? raster.data[from] : Math.round((raster.data[from] * alpha + 255 * (255 - alpha)) / 255);
+    }
   }
   return { ...raster, channels, data };
 }
