@@ -7,6 +7,8 @@ import { axisTerms } from "../../grid/axis.ts";
 import type { Algorithm, Device } from "../contract.ts";
 import { gridLinear } from "./index.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
+import { flatForward, flatInput } from "./wasm-flat-forward.ts";
+import { flatKernel } from "./wasm-flat-kernel.ts";
 import { kernelBlocked } from "./wasm-kernel-blocked.ts";
 
 const devices: readonly Device[] = [
@@ -148,4 +150,38 @@ test("the blocked kernel gradient says what it refuses", () => {
   assert.equal(refusal("forward n2 ci16 co16 g1 | i5 k3 s1 d1 p1:1 t1 zero"), "computes role kernel only.");
   assert.match(refusal("kernel n2 ci16 co16 g1 | i5 k3 s1 d1 p1:1 t3 zero") ?? "", /period above 1/);
   assert.equal(typesOf(gridLinear.parse("grid-linear kernel n2 ci16 co16 g1 | i5 k3 s1 d1 p1:1 t3 zero")).kernel.shape.length, 4);
+});
+
+const fewChannels =
+  (role: GridLinearPlan["role"]) =>
+  (plan: GridLinearPlan): GridLinearPlan => ({
+    ...plan,
+    axes: plan.axes.map((axis) => ({ ...axis, border: "zero", period: 1 })),
+    connections: null,
+    groups: 1,
+    ...(role === "input" ? { channelsOut: 1 + (plan.channelsOut % 5) } : { channelsIn: 1 + (plan.channelsIn % 5) }),
+  });
+
+test("the flat forms of few channels equal the oracle at sampled plans", () => {
+  checkSampled(flatForward, "forward", 40, fewChannels("forward"));
+  checkSampled(flatInput, "input", 40, fewChannels("input"));
+  checkSampled(flatKernel, "kernel", 60, fewChannels("kernel"));
+});
+
+test("the flat forms equal the oracle at their edges", () => {
+  checkLines(flatForward, [
+    "forward n3 ci6 co32 g2 | i6x5 k3x2 s1 d1 p1:1 t1 zero flip",
+    "forward n2 ci1 co6 g1 | i12x13 k5x5 s1 d1 p2:2 t1 zero",
+  ]);
+  checkLines(flatInput, [
+    "input n3 ci32 co6 g2 | i6x5 k3x2 s2 d1 p1:1 t1 zero",
+    "input n2 ci20 co1 g1 | i9x7 k3x3 s1 d2 p2:2 t1 zero flip",
+  ]);
+  checkLines(flatKernel, [
+    "kernel n3 ci6 co32 g2 | i6x5 k3x2 s1 d1 p1:1 t1 zero flip",
+    "kernel n5 ci3 co20 g1 | i13x12 k7x7 s2 d1 p3:3 t1 zero",
+    "kernel n2 ci1 co12 g1 | i400 k80 s4 d1 p0:0 t1 zero",
+    "kernel n2 ci2 co6 g1 | i3x3x5 k3x3x3 s1 d1x2x1 p1:1 t1 zero flip",
+    "kernel n2 ci3 co16 g1 | i1x5 k3x3 s1 d1 p1:1 t1 zero",
+  ]);
 });
