@@ -1,6 +1,7 @@
 import { invariant } from "../../base/errors.ts";
 import type { TensorType } from "../../base/types.ts";
-import type { Fusion, Layout } from "../contract.ts";
+import type { Expression, Fusion, Layout } from "../contract.ts";
+import { printExpression } from "../expression/print.ts";
 import { blockedLayout, place, plainLayout } from "../layout.ts";
 
 /** How a blocked routine reads one fused operand. */
@@ -9,6 +10,14 @@ export interface FusedOperand {
   readonly splat: boolean;
   /** Has a pointer of its own that moves from cell to cell; otherwise it depends on the channel block at most. */
   readonly moves: boolean;
+}
+
+/** What the code of an epilogue depends on, for routine keys. */
+export function printFused(epilogue: Expression | null, operands: readonly FusedOperand[]): string {
+  if (epilogue === null) return "-";
+  return [printExpression(epilogue), ...operands.map(({ splat, moves }) => `${splat ? "splat" : "vector"}${moves ? " moves" : ""}`)].join(
+    ", ",
+  );
 }
 
 /** The type with exactly the axes that right-aligned broadcasting gives it: all of them when batched, all but the examples otherwise. */

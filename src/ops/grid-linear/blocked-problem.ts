@@ -1,10 +1,10 @@
 import { size } from "../../base/types.ts";
 import type { Buffers, Device, Emission, Fusion, LayoutChoice } from "../contract.ts";
-import { printExpression } from "../expression/print.ts";
 import { blockedLayout, place, plainLayout, preferredBlock } from "../layout.ts";
 import { type GatherProblem, haloOf, product, splitAtBorders, tileCells } from "./blocked.ts";
+import type { GatherCode } from "./blocked-code.ts";
 import { fusedLayouts, fusedOperand } from "./blocked-fusion.ts";
-import { type GatherCode, gatherRoutine } from "./blocked-gather.ts";
+import { gatherRoutine } from "./blocked-gather.ts";
 import { packRecord, packStep, panelBytes } from "./blocked-pack.ts";
 import { bodiesOf, type Cut, gatherRecord, layOut, phasesOf } from "./blocked-record.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
@@ -95,7 +95,6 @@ export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusio
     fma: device.fma,
     fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
     epilogue: fusion?.epilogue ?? null,
-    key: fusion === null ? "-" : printExpression(fusion.epilogue),
   };
   return {
     temporaries: [at.packing.panels * panelBytes(at.packing)],

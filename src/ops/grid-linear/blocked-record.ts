@@ -2,8 +2,8 @@ import { size } from "../../base/types.ts";
 import type { Fusion, Layout } from "../contract.ts";
 import type { Placement } from "../layout.ts";
 import { type GatherProblem, product, type Sweep } from "./blocked.ts";
+import { type Body, type GatherCode, head, headWords, phaseHead, phaseWords, streamsOf } from "./blocked-code.ts";
 import { fusedPlace } from "./blocked-fusion.ts";
-import { type Body, type GatherCode, head, headWords, phaseHead, phaseWords, streamsOf } from "./blocked-gather.ts";
 import { type Packing, panelBytes } from "./blocked-pack.ts";
 
 /** One combination of the axes' sweeps, with its taps in the order of rising offsets. */
