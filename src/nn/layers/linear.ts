@@ -1,13 +1,12 @@
-import { fail } from "../../base/errors.ts";
-import { printType, size } from "../../base/types.ts";
-import { type Border, type Padding, paddingCells, span } from "../../grid/axis.ts";
+import { fail, Problems } from "../../base/errors.ts";
+import { size } from "../../base/types.ts";
+import { type Border, outputExtent, type Padding, paddingCells, span } from "../../grid/axis.ts";
 import { call, operand, type Value } from "../../ops/contract.ts";
-import { forward, type GridLinearOptions, transposed } from "../../ops/grid-linear/index.ts";
-import { pointwise } from "../../ops/pointwise/index.ts";
-import { reshape } from "../../ops.ts";
+import { forward, transposed } from "../../ops/grid-linear/index.ts";
+import { pad, pointwise, reshape } from "../../ops.ts";
 import { fanUniform, he, type Initialiser, zeros } from "../initialisers.ts";
 import type { Layer, Scope } from "../scope.ts";
-import { axesOf, layer, perAxis } from "./layer.ts";
+import { layer, partsOf, perAxis } from "./layer.ts";
 
 type PerAxis<T> = T | readonly T[];
 
@@ -42,74 +41,91 @@ function addBias(output: Value, bias: Bias, connections: number, scope: Scope): 
   return pointwise(call("add", operand(0), operand(1)), [output, value], { tile: true });
 }
 
-interface Geometry extends Omit<ConvOptions, "kernel" | "bias" | "initialiser"> {
+/** Options of a layer spelled out for every axis. */
+interface Geometry {
   readonly kernel: readonly number[];
+  readonly stride: readonly number[];
+  readonly dilation: readonly number[];
+  readonly padding: readonly Padding[];
+  readonly border?: readonly Border[];
+  readonly period?: readonly (number | "output")[];
+  readonly groups?: number;
+  readonly connections?: readonly string[];
+  readonly flip?: boolean;
+}
+
+interface AnyOptions extends ConvOptions {
   readonly period?: PerAxis<number | "output">;
 }
 
-function gridOptions(
-  options: ConvOptions & { readonly period?: PerAxis<number | "output"> },
-  axes: number,
-): Omit<GridLinearOptions, "role"> {
-  const { stride, dilation, padding, border, groups, connections, flip, period } = options;
-  const geometry: Geometry = {
-    kernel: perAxis(options.kernel, axes),
-    ...(stride === undefined ? {} : { stride }),
-    ...(dilation === undefined ? {} : { dilation }),
-    ...(padding === undefined ? {} : { padding }),
-    ...(border === undefined ? {} : { border }),
+function gridOptions(kind: string, options: AnyOptions, axes: number): Geometry {
+  const { border, period, groups, connections, flip } = options;
+  const all = <T>(what: string, value: PerAxis<T>): T[] => perAxis(value, axes, kind, what);
+  const kernel = all("kernel extents", options.kernel);
+  const stride = all("strides", options.stride ?? 1);
+  const dilation = all("dilations", options.dilation ?? 1);
+  const problems = new Problems(kind);
+  const whole = (what: string, values: readonly number[]): boolean =>
+    problems.check(
+      values.every((value) => Number.isInteger(value) && value >= 1),
+      what,
+      "whole numbers >= 1",
+      `[${values.join(", ")}]`,
+    );
+  whole("kernel extents", kernel);
+  whole("strides", stride);
+  whole("dilations", dilation);
+  problems.throwIfAny();
+  return {
+    kernel,
+    stride,
+    dilation,
+    padding: all<Padding>("padding", options.padding ?? 0),
+    ...(border === undefined ? {} : { border: all("borders", border) }),
+    ...(period === undefined ? {} : { period: all("periods", period) }),
     ...(groups === undefined ? {} : { groups }),
     ...(connections === undefined ? {} : { connections }),
     ...(flip === undefined ? {} : { flip }),
-    ...(period === undefined ? {} : { period }),
   };
-  return geometry;
+}
+
+/** Throws when channels and groups do not fit; returns the groups. */
+function checkChannels(kind: string, channels: number, channelsIn: number, groups: number): number {
+  const problems = new Problems(kind);
+  const whole = problems.check(Number.isInteger(channels) && channels >= 1, "channels", "a whole number >= 1", channels);
+  const divides = Number.isInteger(groups) && groups >= 1 && channelsIn % groups === 0 && channels % groups === 0;
+  problems.check(divides || !whole, "groups", `a divisor of ${channelsIn} input channels and ${channels} output channels`, groups);
+  problems.throwIfAny();
+  return groups;
 }
 
 /** Shape of the kernel parameter: [channelsOut, channelsIn / groups, ...period, ...kernel], or [pairs, ...] with a table. */
 function kernelShape(
   channelsOut: number,
   channelsIn: number,
-  options: Omit<GridLinearOptions, "role">,
+  { kernel, stride, dilation, padding, period, groups = 1, connections }: Geometry,
   extents: readonly number[],
 ): number[] {
-  const axes = options.kernel.length;
-  const stride = perAxis(options.stride ?? 1, axes);
-  const dilation = perAxis(options.dilation ?? 1, axes);
-  const padding = perAxis<Padding>((options.padding ?? 0) as Padding, axes);
-  const periods = perAxis<number | "output">((options.period ?? 1) as number | "output", axes).map((period, i) => {
-    if (period !== "output") return period;
-    const { low, high } = paddingCells(padding[i], extents[i], options.kernel[i], stride[i], dilation[i]);
-    return Math.max(1, Math.floor((extents[i] + low + high - span(options.kernel[i], dilation[i])) / stride[i]) + 1);
+  const periods = (period ?? []).map((own, axis) => {
+    if (own !== "output") return own;
+    const { low, high } = paddingCells(padding[axis], extents[axis], kernel[axis], stride[axis], dilation[axis]);
+    return Math.max(1, outputExtent(extents[axis], kernel[axis], stride[axis], dilation[axis], low, high));
   });
-  const pairs =
-    options.connections === undefined
-      ? [channelsOut, channelsIn / (options.groups ?? 1)]
-      : [options.connections.join("").split("1").length - 1];
-  return [...pairs, ...(periods.some((t) => t > 1) ? periods : []), ...options.kernel];
+  const pairs = connections === undefined ? [channelsOut, channelsIn / groups] : [connections.join("").split("1").length - 1];
+  return [...pairs, ...(periods.some((t) => t > 1) ? periods : []), ...kernel];
 }
 
-function linearLayer(
-  kind: string,
-  channelsOf: (channelsIn: number) => number,
-  options: ConvOptions & { readonly period?: PerAxis<number | "output"> },
-): Layer {
-  return layer(kind, options, (input, scope) => {
-    const axes = axesOf(input);
-    if (axes < 1)
-      fail(kind, "", "input", "[examples, channels, 1 to 3 extents]", printType(input.type), "Use dense for inputs without axes.");
-    const groups = kind === "depthwiseConv" ? input.type.shape[1] : options.groups;
-    const geometry = gridOptions({ ...options, ...(groups === undefined ? {} : { groups }) }, axes);
-    const [, channelsIn, ...extents] = input.type.shape;
+function linearLayer(kind: string, channelsOf: (channelsIn: number) => number, options: AnyOptions, noted: object): Layer {
+  return layer(kind, { ...noted, ...options }, (input, scope) => {
+    const { channels: channelsIn, extents } = partsOf(input, kind);
     const channels = channelsOf(channelsIn);
-    if (channelsIn % (groups ?? 1) !== 0 || channels % (groups ?? 1) !== 0)
-      fail(kind, "", "groups", `a divisor of ${channelsIn} input and ${channels} output channels`, groups);
-    const connections = (channelsIn / (groups ?? 1)) * size(geometry.kernel);
-    const kernel = scope.parameter(
-      "kernel",
-      kernelShape(channels, channelsIn, geometry, extents),
-      options.initialiser ?? heForKernel(connections),
-    );
+    const given = kind === "depthwiseConv" ? channelsIn : options.groups;
+    const groups = checkChannels(kind, channels, channelsIn, given ?? 1);
+    const geometry = gridOptions(kind, { ...options, ...(given === undefined ? {} : { groups }) }, extents.length);
+    const shape = kernelShape(channels, channelsIn, geometry, extents);
+    const pairs = options.connections === undefined ? channelsIn / groups : Math.max(1, shape[0] / channels);
+    const connections = Math.ceil(pairs * size(geometry.kernel));
+    const kernel = scope.parameter("kernel", shape, options.initialiser ?? heForKernel(connections));
     return addBias(forward(geometry, kernel, input), options.bias ?? true, connections, scope);
   });
 }
@@ -131,58 +147,78 @@ function heForKernel(connections: number): Initialiser {
  * Shapes: [N, channelsIn, ...extents] -> [N, channels, ...m], m = floor((n + low + high - (k - 1) d - 1) / s) + 1; 1 to 3 axes, taken from the data.
  * Example: `conv(32, { kernel: 3, padding: "same" })`
  */
-export const conv = (channels: number, options: ConvOptions): Layer => linearLayer("conv", () => channels, options);
+export const conv = (channels: number, options: ConvOptions): Layer => linearLayer("conv", () => channels, options, { channels });
 
 /** Convolution of each channel by itself, into `multiplier` channels each. Shapes: [N, C, ...] -> [N, C multiplier, ...]. */
 export function depthwiseConv({
   multiplier = 1,
   ...options
 }: Omit<ConvOptions, "groups" | "connections"> & { readonly multiplier?: number }): Layer {
-  return linearLayer("depthwiseConv", (channelsIn) => channelsIn * multiplier, options);
+  return linearLayer("depthwiseConv", (channelsIn) => channelsIn * multiplier, options, { multiplier });
 }
 
 /** Locally connected layer: a kernel of its own at every location. Source: Goodfellow et al. 2016, eq. 9.9. The bias is per location unless said otherwise. */
 export const localConv = (channels: number, options: ConvOptions): Layer =>
-  linearLayer("localConv", () => channels, { bias: "location", ...options, period: "output" });
+  linearLayer("localConv", () => channels, { bias: "location", ...options, period: "output" }, { channels });
 
 /** Tiled convolution: kernels repeat every `period` outputs, and so does the bias unless said otherwise. Source: Goodfellow et al. 2016, eq. 9.10. */
 export const tiledConv = (channels: number, options: ConvOptions & { readonly period: PerAxis<number> }): Layer =>
-  linearLayer("tiledConv", () => channels, { bias: { period: options.period }, ...options });
+  linearLayer("tiledConv", () => channels, { bias: { period: options.period }, ...options }, { channels });
 
 export interface TransposedConvOptions extends Omit<ConvOptions, "connections"> {
-  /** Cells added at the high end of the output, since several extents belong to one input: each below the stride. */
+  /** Cells added at the high end of the output, since several extents belong to one input: each below the stride or the dilation. */
   readonly outputPadding?: PerAxis<number>;
 }
 
 /**
  * Transposed convolution: the input gradient h(K, G) of a convolution, used as a layer.
  * Source: Goodfellow et al. 2016, eq. 9.12.
- * Shapes: [N, channelsIn, ...m] -> [N, channels, ...n], n = (m - 1) s + (k - 1) d + 1 - low - high + outputPadding.
+ * Shapes: [N, channelsIn, ...m] -> [N, channels, ...n], n = (m - 1) s + (k - 1) d + 1 - low - high + outputPadding;
+ * the kernel is [channelsIn, channels / groups, ...kernel].
+ * Throws: when groups, padding or outputPadding do not fit, or nothing is left of the output.
  */
 export function transposedConv(channels: number, options: TransposedConvOptions): Layer {
-  return layer("transposedConv", options, (input, scope) => {
-    const axes = axesOf(input);
-    const geometry = gridOptions(options, axes);
-    const [, channelsIn, ...extents] = input.type.shape;
-    const [stride, dilation, extra] = [options.stride ?? 1, options.dilation ?? 1, options.outputPadding ?? 0].map((value) =>
-      perAxis(value, axes),
-    );
-    const padding = perAxis<Padding>((options.padding ?? 0) as Padding, axes).map((word, i) =>
-      transposedPadding(word, geometry.kernel[i], stride[i], dilation[i]),
-    );
-    const grown = extents.map(
-      (extent, i) => (extent - 1) * stride[i] + span(geometry.kernel[i], dilation[i]) - padding[i].low - padding[i].high + extra[i],
-    );
-    const groups = options.groups ?? 1;
-    const connections = Math.max(1, ((channelsIn / groups) * size(geometry.kernel)) / size(stride));
-    const kernel = scope.parameter(
-      "kernel",
-      [channelsIn, channels / groups, ...geometry.kernel],
-      options.initialiser ?? heForKernel(connections),
-    );
-    const output = transposed({ ...geometry, padding, input: grown, channelsIn: channels }, kernel, input);
-    return addBias(output, options.bias ?? true, Math.ceil(connections), scope);
+  return layer("transposedConv", { channels, ...options }, (input, scope) => {
+    const { channels: channelsIn, extents } = partsOf(input, "transposedConv");
+    const geometry = gridOptions("transposedConv", options, extents.length);
+    const groups = checkChannels("transposedConv", channels, channelsIn, options.groups ?? 1);
+    const axes = extents.map((extent, axis) => transposedAxis(geometry, options, extent, axis));
+    const connections = Math.max(1, Math.ceil(((channelsIn / groups) * size(geometry.kernel)) / size(geometry.stride)));
+    const shape = [channelsIn, channels / groups, ...geometry.kernel];
+    const kernel = scope.parameter("kernel", shape, options.initialiser ?? heForKernel(connections));
+    const padding = axes.map(({ low, high }) => ({ low, high }));
+    const output = transposed({ ...geometry, padding, input: axes.map((axis) => axis.output), channelsIn: channels }, kernel, input);
+    const beyond = axes.map(({ beyond: cells }) => ({ low: 0, high: cells }));
+    return addBias(pad(output, beyond), options.bias ?? true, connections, scope);
   });
+}
+
+/** Output extent, padding, and the cells of outputPadding that no term reaches. */
+function transposedAxis(
+  geometry: Geometry,
+  options: TransposedConvOptions,
+  extent: number,
+  axis: number,
+): { low: number; high: number; output: number; beyond: number } {
+  const [kernel, stride, dilation] = [geometry.kernel[axis], geometry.stride[axis], geometry.dilation[axis]];
+  const { low, high } = transposedPadding(geometry.padding[axis], kernel, stride, dilation);
+  const added = perAxis(options.outputPadding ?? 0, geometry.kernel.length, "transposedConv", "output paddings")[axis];
+  const problems = new Problems("transposedConv");
+  const most = Math.max(stride, dilation) - 1;
+  problems.check(
+    Number.isInteger(added) && added >= 0 && added <= most,
+    `output padding on axis ${axis}`,
+    `0 to ${most} (stride ${stride}, dilation ${dilation})`,
+    added,
+  );
+  // whole strides of it would need one more cell of the input: they uncover padding first, and beyond that there are no terms
+  const uncovered = Math.min(high, added - (added % stride));
+  const beyond = added - (added % stride) - uncovered;
+  const output = (extent - 1) * stride + span(kernel, dilation) - low - high + added - beyond;
+  const sum = `(${extent} - 1) * ${stride} + ${span(kernel, dilation)} - ${low} - ${high} + ${added}`;
+  problems.check(output >= 1, `output extent on axis ${axis}`, ">= 1", `${output + beyond} = ${sum}`, "Lower the padding.");
+  problems.throwIfAny();
+  return { low, high: high - uncovered, output, beyond };
 }
 
 /** Padding words for a transposed convolution: `same` makes n = m s. */
