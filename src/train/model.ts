@@ -1,0 +1,230 @@
+import { fail, Problems } from "../base/errors.ts";
+import { printType, sameShape, size, type Tensor } from "../base/types.ts";
+import type { Normalisation, Split } from "../data/dataset.ts";
+import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
+import { type Graph, inputsOf, statesOf } from "../graph/graph.ts";
+import { loadGraph } from "../graph/save.ts";
+import type { Feeds, Outputs, Program, Session, SessionOptions, Target } from "../graph/session.ts";
+import type { TracedNet } from "../inspect/summary.ts";
+import type { LayerInfo } from "../nn/scope.ts";
+import type { Best } from "./history.ts";
+import { logitsOf, probabilitiesOf, type Scores, scoreSplit } from "./scores.ts";
+import type { PlainSettings } from "./settings.ts";
+
+const format = "toeplitz model 1";
+
+/** Everything that a model file says beside its tensors. */
+export interface ModelDescription {
+  /** The inference graph, as `saveGraph` writes it. */
+  readonly graph: string;
+  readonly layers: readonly LayerInfo[];
+  /** States that were not trained: running statistics. */
+  readonly statistics: readonly string[];
+  readonly classes: readonly string[];
+  /** Shape of one example: [channels, ...extents]. */
+  readonly shape: readonly number[];
+  /** How pictures and stored numbers become input. */
+  readonly normalisation: Normalisation;
+  readonly training?: {
+    readonly data: string;
+    readonly settings: PlainSettings;
+    /** Target and tier that the weights were made with; other tiers round otherwise. */
+    readonly device: string;
+    readonly best: Best | null;
+  };
+}
+
+/** What a net says of one example. */
+export interface Prediction {
+  readonly class: string;
+  readonly index: number;
+  readonly probability: number;
+  /** In the order of the classes. */
+  readonly probabilities: Float64Array;
+}
+
+/** Examples that a program for several at a time takes. */
+const manyExamples = 32;
+
+/**
+ * A trained net: classifies, and is kept as one safetensors file that holds the net's description, so that nothing else is needed.
+ * It opens a session of its own at the first prediction; `close` gives its threads and memory back.
+ * Example: `const { class: name } = (await model.predict(cells))[0]`
+ */
+export class Model {
+  readonly description: ModelDescription;
+  /** Parameters and running statistics by name. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  readonly #target: Target;
+  readonly #options: SessionOptions;
+  #session: Promise<Session> | undefined;
+  readonly #programs = new Map<number, Promise<Program>>();
+
+  constructor(description: ModelDescription, tensors: ReadonlyMap<string, Tensor>, target: Target, options: SessionOptions = {}) {
+    this.description = description;
+    this.tensors = tensors;
+    this.#target = target;
+    this.#options = options;
+  }
+
+  get classes(): readonly string[] {
+    return this.description.classes;
+  }
+
+  /** Shape of one example: [channels, ...extents]. */
+  get shape(): readonly number[] {
+    return this.description.shape;
+  }
+
+  /** The net as `inspect` reads it. */
+  traced(): TracedNet {
+    const { graph: text, layers, statistics } = this.description;
+    const graph = loadGraph(text, 1);
+    const parameters = statesOf(graph).filter(({ name }) => !statistics.includes(name));
+    return { graph, parameters, layers };
+  }
+
+  /**
+   * Runs the net on examples of any number of inputs.
+   * Shapes: feeds by name, [count, ...]; outputs by name, valid until the next run.
+   */
+  async run(feeds: Feeds, count: number): Promise<Outputs> {
+    if (count > manyExamples) fail("model", "run", "examples", `1 to ${manyExamples}`, count, "Run them in parts.");
+    const program = await this.#program(count === 1 ? 1 : manyExamples);
+    return program.run(feeds, count);
+  }
+
+  /**
+   * Classifies examples.
+   * Shapes: input [count, channels, ...extents], normalised as `description.normalisation` says.
+   * Throws: ToeplitzError when the cells do not fit the shape, or the net does not classify.
+   */
+  async predict(input: Float32Array): Promise<Prediction[]> {
+    const cells = size(this.shape);
+    const count = input.length / cells;
+    if (!Number.isInteger(count) || count < 1) {
+      fail("model", "predict", "input", `a multiple of ${cells} cells (${this.shape.join(" x ")})`, input.length);
+    }
+    const { name } = this.#onlyInput();
+    const result: Prediction[] = [];
+    for (let from = 0; from < count; from += manyExamples) {
+      const part = Math.min(manyExamples, count - from);
+      const outputs = await this.run({ [name]: input.subarray(from * cells, (from + part) * cells) }, part);
+      const logits = this.#logits(outputs);
+      for (let row = 0; row < part; row++) result.push(this.#prediction(probabilitiesOf(logits.data, row, this.classes.length)));
+    }
+    return result;
+  }
+
+  /** Accuracy and cross-entropy on a part of a set; its `normalisation` must be the model's. */
+  async score(split: Split): Promise<Scores> {
+    const { name } = this.#onlyInput();
+    const classes = this.classes.length;
+    return scoreSplit(split, { batch: manyExamples, shape: this.shape }, async ({ input, labels, count }) => {
+      const logits = this.#logits(await this.run({ [name]: input }, count));
+      const losses = Float64Array.from({ length: count }, (_, row) => -Math.log(probabilitiesOf(logits.data, row, classes)[labels[row]]));
+      return { losses, logits };
+    });
+  }
+
+  #onlyInput(): { name: string } {
+    const inputs = inputsOf(loadGraph(this.description.graph, 1));
+    if (inputs.length !== 1) {
+      fail("model", "predict", "inputs of the net", "1", `${inputs.length} (${inputs.map(({ name }) => name).join(", ")})`, "Use run.");
+    }
+    return inputs[0];
+  }
+
+  #logits(outputs: Outputs): Tensor {
+    const logits = logitsOf(outputs, this.classes.length);
+    const shapes = Object.entries(outputs).map(([name, { shape }]) => `${name} [${shape.join(",")}]`);
+    if (logits !== undefined) return logits;
+    return fail("model", "predict", "output", `[N,${this.classes.length}], one for each class`, shapes.join(", "), "Use run.");
+  }
+
+  #prediction(probabilities: Float64Array): Prediction {
+    const index = probabilities.reduce((best, value, at) => (value > probabilities[best] ? at : best), 0);
+    return { class: this.classes[index] ?? String(index), index, probability: probabilities[index], probabilities };
+  }
+
+  #program(examples: number): Promise<Program> {
+    const known = this.#programs.get(examples);
+    if (known !== undefined) return known;
+    const made = (async () => {
+      this.#session ??= this.#target.open(this.#options);
+      const session = await this.#session;
+      const program = await session.compile(loadGraph(this.description.graph, examples));
+      for (const name of session.states()) {
+        const tensor = this.tensors.get(name);
+        if (tensor !== undefined) await session.write(name, tensor);
+      }
+      return program;
+    })();
+    this.#programs.set(examples, made);
+    return made;
+  }
+
+  /** The model file's bytes: equal models give equal bytes. */
+  encode(): Uint8Array<ArrayBuffer> {
+    const { graph, layers, ...rest } = this.description;
+    return writeSafetensors(this.tensors, { format, graph, layers: JSON.stringify(layers), description: JSON.stringify(rest) });
+  }
+
+  /** Writes the model file, whole or not at all (Node). */
+  async save(path: string): Promise<void> {
+    const { writeFileWhole } = await import("../formats/write-file.ts");
+    await writeFileWhole(path, this.encode());
+  }
+
+  /** Gives threads and memory back; a later prediction opens them again. */
+  async close(): Promise<void> {
+    const session = await this.#session;
+    this.#session = undefined;
+    this.#programs.clear();
+    await session?.close();
+  }
+}
+
+/**
+ * Reads a model file.
+ * Throws: ToeplitzError when it is cut short, no model file, or its tensors are not those of its net.
+ */
+export function decodeModel(bytes: Uint8Array, where: string, target: Target, options: SessionOptions = {}): Model {
+  const { tensors, metadata } = readSafetensors(bytes, where);
+  const hint = "The file holds tensors, but no net to run them.";
+  if (metadata.format !== format) fail("model", where, "format", `"${format}" in the metadata`, metadata.format ?? "none", hint);
+  const description = readDescription(metadata, where);
+  const graph = loadGraph(description.graph, 1);
+  checkTensors(graph, tensors, where);
+  return new Model(description, tensors, target, options);
+}
+
+function readDescription(metadata: Readonly<Record<string, string>>, where: string): ModelDescription {
+  const parse = (key: string): unknown => {
+    try {
+      return JSON.parse(metadata[key] ?? "");
+    } catch {
+      return fail("model", where, `metadata ${key}`, "JSON", (metadata[key] ?? "none").slice(0, 60), "The file is damaged.");
+    }
+  };
+  const rest = parse("description") as Omit<ModelDescription, "graph" | "layers">;
+  const layers = parse("layers") as readonly LayerInfo[];
+  const whole =
+    typeof rest === "object" && rest !== null && Array.isArray(rest.classes) && Array.isArray(rest.shape) && Array.isArray(layers) && Array.isArray(rest.statistics) && Array.isArray(rest.normalisation?.mean);
+  if (!whole) fail("model", where, "metadata", "classes, shape, normalisation, statistics and layers", Object.keys(rest ?? {}).join(", "), "The file is damaged.");
+  return { ...rest, layers, graph: metadata.graph ?? "" };
+}
+
+/** The tensors must be the states of the graph: none missing, none of another shape, none too many. */
+function checkTensors(graph: Graph, tensors: ReadonlyMap<string, Tensor>, where: string): void {
+  const problems = new Problems("model", where);
+  const hint = "The file was put together from two nets.";
+  const states = new Map(statesOf(graph).map(({ name, type }) => [name, type]));
+  for (const [name, type] of states) {
+    const tensor = tensors.get(name);
+    const received = tensor === undefined ? "none" : printType({ ...tensor, batched: false });
+    problems.check(tensor !== undefined && tensor.dtype === type.dtype && sameShape(tensor.shape, type.shape), `tensor ${name}`, printType(type), received, hint);
+  }
+  for (const name of tensors.keys()) problems.check(states.has(name), "tensor", "one that the net reads", name, hint);
+  problems.throwIfAny();
+}

@@ -1,0 +1,132 @@
+import { fail } from "../base/errors.ts";
+import type { Tensor } from "../base/types.ts";
+import type { Batch, Dataset, Split } from "../data/dataset.ts";
+import { saveGraph } from "../graph/save.ts";
+import type { Program, Session } from "../graph/session.ts";
+import { countCorrect } from "../nn/metrics.ts";
+import type { Net } from "../nn/scope.ts";
+import { averageName, initialise, type TracedStep, traceEvaluation, traceTraining } from "../nn/step.ts";
+import type { ModelDescription } from "./model.ts";
+import { logitsOf, type Scores, scoreSplit } from "./scores.ts";
+import type { FitOptions, Settings } from "./settings.ts";
+
+/** What one batch gave. */
+export interface BatchResult {
+  /** Mean over the batch. */
+  readonly loss: number;
+  /** Right ones, where the net classifies. */
+  readonly correct?: number;
+}
+
+/** The scalars of one update. */
+export interface StepFeeds {
+  readonly learningRate: number;
+  /** Counts updates from 1. */
+  readonly step: number;
+  /** 0 adds the gradient to the kept sum; otherwise the number of batches in this update, of which this is the last. */
+  readonly closes: number;
+}
+
+/** The compiled programs of a run. They share the session's state. */
+export interface Programs {
+  readonly session: Session;
+  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[]; readonly frozen: boolean }[];
+  /** What a model file says of the net. */
+  readonly net: Pick<ModelDescription, "graph" | "layers" | "statistics">;
+  /** Ids of the algorithms in use. */
+  readonly algorithms: readonly string[];
+  run(batch: Batch, feeds: StepFeeds): Promise<BatchResult>;
+  score(split: Split, breathe: () => Promise<void> | undefined): Promise<Scores>;
+  /** Parameters (their averages, where there are) and statistics, as a model has them. */
+  readModel(): Promise<Map<string, Tensor>>;
+  /** Makes the model's tensors what the session evaluates. */
+  writeModel(tensors: ReadonlyMap<string, Tensor>): Promise<void>;
+}
+
+/** Traces and compiles training and evaluation, and writes the first values. */
+export async function openPrograms(session: Session, net: Net, data: Dataset, settings: Settings, start: FitOptions["start"]): Promise<Programs> {
+  const { batch, inputs, targets, loss, optimiser, clip, frozen } = settings;
+  const average = settings.average > 0 ? settings.average : undefined;
+  const options = { batch, inputs, targets, loss, optimiser, clip, average, frozen };
+  const isAccumulating = settings.accumulate > 1;
+  const training = traceTraining(net, { ...options, ...(isAccumulating && { phase: "apply" as const }) });
+  const accumulating = isAccumulating ? traceTraining(net, { ...options, phase: "accumulate" }) : undefined;
+  const evaluation = traceEvaluation(net, { batch, inputs, targets, loss, averaged: average !== undefined });
+  const inference = traceEvaluation(net, { batch: 1, inputs });
+  const steps = [training, ...(accumulating === undefined ? [] : [accumulating]), evaluation];
+  const apply = await session.compile(training.graph);
+  const accumulate = accumulating === undefined ? undefined : await session.compile(accumulating.graph);
+  const evaluate = await session.compile(evaluation.graph);
+  await initialise(session, steps, settings.seed);
+  await writeStart(session, inference, start);
+  await startAverages(session);
+  const kept = keptNames(session, inference, average !== undefined);
+  const classes = data.classes.length;
+  const { seed } = settings;
+  return {
+    session,
+    parameters: training.parameters.map(({ name, type, frozen: isFrozen }) => ({ name, shape: type.shape, frozen: isFrozen })),
+    net: { graph: saveGraph(inference.graph), layers: inference.layers, statistics: inference.states.map(({ name }) => name) },
+    algorithms: algorithmsOf([apply, ...(accumulate === undefined ? [] : [accumulate]), evaluate]),
+    async run(examples, { learningRate, step, closes }) {
+      const program = closes === 0 && accumulate !== undefined ? accumulate : apply;
+      const feeds = { ...settings.feeds(examples), learningRate, step, seed, ids: examples.ids, batches: Math.max(1, closes) };
+      const outputs = await program.run(feeds, examples.count);
+      const logits = logitsOf(outputs, classes);
+      const { correct } = logits === undefined ? { correct: undefined } : countCorrect(logits, examples.labels);
+      return { loss: outputs.loss.data[0], correct };
+    },
+    score: (split, breathe) =>
+      scoreSplit(split, { batch, shape: data.shape, breathe }, async (examples) => {
+        const outputs = await evaluate.run({ ...settings.feeds(examples), seed, step: 0, ids: examples.ids }, examples.count);
+        return { losses: outputs.loss.data, logits: logitsOf(outputs, classes) };
+      }),
+    async readModel() {
+      const tensors = new Map<string, Tensor>();
+      for (const { name, state } of kept) tensors.set(name, await session.read(state));
+      return tensors;
+    },
+    async writeModel(tensors) {
+      for (const { name, state } of kept) {
+        const tensor = tensors.get(name);
+        if (tensor !== undefined) await session.write(state, tensor);
+      }
+    },
+  };
+}
+
+/** Which state holds each tensor of the model. */
+function keptNames(session: Session, inference: TracedStep, averaged: boolean): { name: string; state: string }[] {
+  const declared = new Set(session.states());
+  const parameters = inference.parameters.map(({ name }) => ({ name, state: averaged ? averageName(name) : name }));
+  const statistics = inference.states.map(({ name }) => ({ name, state: name }));
+  return [...parameters, ...statistics].filter(({ state }) => declared.has(state));
+}
+
+/** Averages begin as their parameters; those of frozen ones stay there. */
+async function startAverages(session: Session): Promise<void> {
+  const declared = session.states();
+  for (const name of declared) {
+    const average = averageName(name);
+    if (declared.includes(average)) await session.write(average, await session.read(name));
+  }
+}
+
+/** Writes given first values. Throws: ToeplitzError when one is of no parameter or statistic of the net, or of another shape. */
+async function writeStart(session: Session, { parameters, states }: TracedStep, start: FitOptions["start"]): Promise<void> {
+  if (start === undefined) return;
+  const known = new Map([...parameters, ...states].map(({ name, type }) => [name, type.shape.join("x")]));
+  for (const [name, tensor] of start instanceof Map ? start : Object.entries<Tensor>(start as Record<string, Tensor>)) {
+    const hint = "Leave it out of `start`, or name the layers as they were named.";
+    const shape = known.get(name);
+    if (shape === undefined) fail("fit", "start", `tensor ${name}`, `one of the net's: ${[...known.keys()].join(", ")}`, "none of that name", hint);
+    if (shape !== tensor.shape.join("x")) fail("fit", "start", `tensor ${name}`, shape, tensor.shape.join("x"), hint);
+    await session.write(name, tensor);
+  }
+}
+
+/** Ids of the algorithms, which `explain` prints in front of the layouts. */
+function algorithmsOf(programs: readonly Program[]): string[] {
+  const found = programs.flatMap((program) => [...program.explain().matchAll(/^ {6}(\w+(?:-\w+)+):/gm)].map(([, id]) => id));
+  return [...new Set(found)].sort();
+}

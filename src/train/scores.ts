@@ -1,0 +1,73 @@
+import { size, type Tensor } from "../base/types.ts";
+import { batches } from "../data/batches.ts";
+import type { Batch, Split } from "../data/dataset.ts";
+import { countCorrect, predictions } from "../nn/metrics.ts";
+
+/** What a net gave for one batch. The cells may be gone at the next run. */
+export interface BatchScores {
+  /** Loss of each example. */
+  readonly losses: ArrayLike<number>;
+  /** Logits [N, classes], where the net classifies. */
+  readonly logits?: Tensor;
+}
+
+/** How good a net is on a part of a set. */
+export interface Scores {
+  readonly count: number;
+  /** Mean over the examples. */
+  readonly loss: number;
+  /** Share of right ones, in [0, 1]. */
+  readonly accuracy?: number;
+  /** Class given by the net, and its probability, for each example in the order of the part. */
+  readonly predicted?: Int32Array;
+  readonly probability?: Float32Array;
+}
+
+/** Softmax of one row of logits in float64: exp(v_k - max) / sum. */
+export function probabilitiesOf(logits: ArrayLike<number>, row: number, classes: number): Float64Array {
+  const from = row * classes;
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let index = from; index < from + classes; index++) largest = Math.max(largest, logits[index]);
+  const result = Float64Array.from({ length: classes }, (_, index) => Math.exp(logits[from + index] - largest));
+  const sum = result.reduce((total, value) => total + value, 0);
+  return result.map((value) => value / sum);
+}
+
+/**
+ * Scores every example of a part once, in its order; a short last batch counts by its examples.
+ * `breathe` is awaited between batches, so that signals are heard.
+ */
+export async function scoreSplit(
+  split: Split,
+  options: { readonly batch: number; readonly shape: readonly number[]; readonly breathe?: () => Promise<void> | undefined },
+  run: (batch: Batch) => Promise<BatchScores>,
+): Promise<Scores> {
+  const predicted = new Int32Array(split.count);
+  const probability = new Float32Array(split.count);
+  let [done, sum, correct, rows] = [0, 0, 0, 0];
+  for await (const batch of batches(split, { batch: options.batch, shape: options.shape })) {
+    const { losses, logits } = await run(batch);
+    for (let example = 0; example < batch.count; example++) sum += losses[example];
+    if (logits !== undefined) {
+      const counted = countCorrect(logits, batch.labels);
+      correct += counted.correct;
+      rows += counted.rows;
+      predictions(logits).forEach((index, example) => {
+        predicted[done + example] = index;
+        probability[done + example] = probabilitiesOf(logits.data, example, logits.shape[1])[index];
+      });
+    }
+    done += batch.count;
+    await options.breathe?.();
+  }
+  const loss = sum / Math.max(1, done);
+  return rows === 0 ? { count: done, loss } : { count: done, loss, accuracy: correct / rows, predicted, probability };
+}
+
+/** The outputs as logits of the classes: the only output, or the one called `output`, where it is [N, classes]. */
+export function logitsOf(outputs: Readonly<Record<string, Tensor>>, classes: number): Tensor | undefined {
+  const named = Object.entries(outputs).filter(([name]) => name !== "loss");
+  const output = outputs.output ?? (named.length === 1 ? named[0][1] : undefined);
+  if (output === undefined || output.shape.length < 2 || output.shape[1] !== classes) return undefined;
+  return size(output.shape) === output.shape[0] * classes ? output : undefined;
+}
