@@ -1,18 +1,23 @@
 import type { Algorithm } from "../../ops/contract.ts";
-import { generalGridLinear } from "../../ops/grid-linear/wasm-general.ts";
+import { forwardDepthwise, inputDepthwise } from "../../ops/grid-linear/wasm-depthwise.ts";
+import { flatForward, flatInput } from "../../ops/grid-linear/wasm-flat-forward.ts";
+import { flatKernel } from "../../ops/grid-linear/wasm-flat-kernel.ts";
 import { forwardBlocked } from "../../ops/grid-linear/wasm-forward-blocked.ts";
+import { generalGridLinear } from "../../ops/grid-linear/wasm-general.ts";
 import { inputBlocked } from "../../ops/grid-linear/wasm-input-blocked.ts";
 import { kernelBlocked } from "../../ops/grid-linear/wasm-kernel-blocked.ts";
 import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
 import { plainMove } from "../../ops/move/wasm-move.ts";
 import { wasmPointwise } from "../../ops/pointwise/wasm-pointwise.ts";
+import { wasmReduce } from "../../ops/reduce/wasm-reduce.ts";
 import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
 
 /** The algorithms of the wasm target, in the order in which ties are broken. */
 export const algorithms: readonly Algorithm[] = [
-  forwardBlocked, inputBlocked, kernelBlocked, generalGridLinear,
+  forwardBlocked, inputBlocked, kernelBlocked, flatForward, flatInput, flatKernel, forwardDepthwise, inputDepthwise, generalGridLinear,
   blockedWindow, plainWindow,
   wasmPointwise,
+  wasmReduce,
   plainMatmul,
   plainMove,
 ] as readonly Algorithm[];
