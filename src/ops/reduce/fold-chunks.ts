@@ -1,0 +1,197 @@
+import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
+import type { Chunks } from "../contract.ts";
+import { countUp, emitGroup, setMinimum } from "../units.ts";
+import { emitBox, type FoldKernel, type LoopAxis } from "./fold-code.ts";
+import type { FoldBox, FoldWalk } from "./fold-walk.ts";
+
+/** What one chunk folds: where its input begins, where its own cells of the slot are, how much there is. */
+export interface Portion {
+  readonly input: Local;
+  /** First own cell of the slot's first array. */
+  readonly slot: Local;
+  /** Own cells. */
+  readonly words: number | Local;
+  /** Words from the slot's first cell to the first own one; null when it owns all. */
+  readonly start: Local | null;
+  /** Example that a kept result belongs to; null when there is only one result. */
+  readonly owner: Local | null;
+  /** Examples folded together, and positions of the axis that is dealt out. */
+  readonly examples: Local | null;
+  readonly positions: Local | null;
+}
+
+/** Chunks of the folding step. */
+export const foldChunks = ({ examples, group, part }: FoldWalk): Chunks => ({ each: part.count, group: examples === "none" ? 0 : group });
+
+/** Slots that lie in memory, for all examples. */
+export const slotCount = (walk: FoldWalk, examples: number): number => walk.slots * (walk.examples === "kept" ? examples : 1);
+
+/** Walks the chunks of a routine whose operands are the input and the slots, `arrays` arrays of cells in each slot. */
+export function emitPortions(f: FunctionBuilder, walk: FoldWalk, arrays: number, body: (portion: Portion) => void): void {
+  const [table, chunk, end] = f.parameters;
+  const { part, examples: mode, group } = walk;
+  const [input, slot, partIndex, groupIndex, first] = f.locals("i32", 5);
+  const start = part.count > 1 ? f.local("i32") : null;
+  const positions = part.count > 1 ? f.local("i32") : null;
+  const words = part.count > 1 && !part.folded ? f.local("i32") : walk.cells;
+  countUp(f, chunk, end, () => {
+    f.get(chunk).i32(part.count).op("i32.rem_u").set(partIndex);
+    f.get(chunk).i32(part.count).op("i32.div_u").set(groupIndex);
+    const beyond = mode === "none" ? null : emitExamples(f, groupIndex, group, first);
+    if (start !== null && positions !== null) {
+      f.get(partIndex).i32(part.size).op("i32.mul").set(start);
+      setMinimum(
+        f,
+        positions,
+        () => f.i32(part.size),
+        () => f.i32(part.extent).get(start).op("i32.sub"),
+      );
+    }
+    const axis = walk.boxes[0].axes[part.axis];
+    const begin = (owner: Local | null): void => {
+      f.get(table)
+        .memory("i32.load")
+        .i32(4 * walk.origin)
+        .op("i32.add");
+      if (mode !== "none")
+        f.get(owner ?? first)
+          .i32(4 * walk.exampleStep)
+          .op("i32.mul", "i32.add");
+      if (start !== null)
+        f.get(start)
+          .i32(4 * axis.in)
+          .op("i32.mul", "i32.add");
+      f.set(input);
+      f.get(table).memory("i32.load", 4);
+      if (owner !== null) f.get(owner);
+      else if (mode === "folded") f.get(groupIndex);
+      else f.i32(0);
+      if (part.folded) f.i32(part.count).op("i32.mul").get(partIndex).op("i32.add");
+      f.i32(4 * walk.cells * arrays).op("i32.mul", "i32.add");
+      if (start !== null && !part.folded)
+        f.get(start)
+          .i32(4 * axis.out)
+          .op("i32.mul", "i32.add");
+      f.set(slot);
+    };
+    if (typeof words !== "number" && positions !== null) f.get(positions).i32(axis.out).op("i32.mul").set(words);
+    const own = ownStart(f, start, part.folded ? 0 : (axis?.out ?? 0));
+    if (mode === "kept" && beyond !== null) {
+      countUp(f, first, beyond, () => {
+        begin(first);
+        body({ input, slot, words, start: own, owner: first, examples: null, positions });
+      });
+      return;
+    }
+    begin(null);
+    const count = beyond === null ? null : f.local("i32");
+    if (beyond !== null && count !== null) f.get(beyond).get(first).op("i32.sub").set(count);
+    body({ input, slot, words, start: own, owner: null, examples: count, positions });
+  });
+}
+
+function emitExamples(f: FunctionBuilder, groupIndex: Local, group: number, first: Local): Local {
+  const beyond = f.local("i32");
+  f.get(groupIndex).i32(group).op("i32.mul").set(first);
+  setMinimum(
+    f,
+    beyond,
+    () => f.get(first).i32(group).op("i32.add"),
+    () => f.get(f.parameters[3]),
+  );
+  return beyond;
+}
+
+function ownStart(f: FunctionBuilder, start: Local | null, out: number): Local | null {
+  if (start === null || out === 0) return null;
+  const own = f.local("i32");
+  f.get(start).i32(out).op("i32.mul").set(own);
+  return own;
+}
+
+/** Runs a kernel over all cells of a portion; `slot` is the array that it writes to. */
+export function emitFoldBoxes(f: FunctionBuilder, walk: FoldWalk, portion: Portion, kernel: FoldKernel): void {
+  const from = f.local("i32");
+  for (const box of walk.boxes) {
+    f.get(portion.input)
+      .i32(4 * box.start)
+      .op("i32.add")
+      .set(from);
+    emitBox(f, loopAxes(f, walk, box, portion), from, portion.slot, kernel);
+  }
+}
+
+function loopAxes(f: FunctionBuilder, walk: FoldWalk, box: FoldBox, { examples, positions }: Portion): LoopAxis[] {
+  const axes: LoopAxis[] = box.axes.map((axis, i) => (positions !== null && i === walk.part.axis ? { ...axis, extent: positions } : axis));
+  if (examples === null) return axes;
+  const [only] = box.axes;
+  if (box.axes.length === 1 && only.out === 0 && positions === null && walk.exampleStep === only.extent) {
+    const all = f.local("i32");
+    f.get(examples).i32(only.extent).op("i32.mul").set(all);
+    return [{ extent: all, in: 1, out: 0 }];
+  }
+  return [{ extent: examples, in: walk.exampleStep, out: 0 }, ...axes];
+}
+
+/** Cells of a result that are one chunk of the step that adds the slots. */
+export const mergePiece = 2048;
+
+export const mergeChunks = ({ examples }: FoldWalk, words: number): Chunks =>
+  examples === "kept" ? { each: 1, group: Math.max(1, Math.floor(16384 / words)) } : { each: Math.ceil(words / mergePiece), group: 0 };
+
+/** What one chunk of that step makes: cells of one result, from as many slots as the run has. */
+export interface Merge {
+  /** First own cell of the first slot. */
+  readonly slots: Local;
+  /** Words from the first cell of the result buffers to the first own one. */
+  readonly start: Local;
+  readonly words: number | Local;
+  readonly count: number | Local;
+}
+
+/** Walks the results of `words` cells; operand 0 of the routine are the slots. */
+export function emitMerges(f: FunctionBuilder, walk: FoldWalk, arrays: number, words: number, body: (merge: Merge) => void): void {
+  const [table, chunk, end, examples] = f.parameters;
+  const [slots, start] = f.locals("i32", 2);
+  const slotBytes = 4 * walk.cells * arrays;
+  if (walk.examples === "kept") {
+    const example = f.local("i32");
+    countUp(f, chunk, end, () => {
+      const beyond = emitGroup(f, mergeChunks(walk, words).group, example);
+      countUp(f, example, beyond, () => {
+        f.get(table)
+          .memory("i32.load")
+          .get(example)
+          .i32(slotBytes * walk.slots)
+          .op("i32.mul", "i32.add")
+          .set(slots);
+        f.get(example).i32(words).op("i32.mul").set(start);
+        body({ slots, start, words, count: walk.slots });
+      });
+    });
+    return;
+  }
+  const count = f.local("i32");
+  const own = f.local("i32");
+  if (walk.examples === "folded")
+    f.get(examples)
+      .i32(walk.group - 1)
+      .op("i32.add")
+      .i32(walk.group)
+      .op("i32.div_u")
+      .i32(walk.part.folded ? walk.part.count : 1)
+      .op("i32.mul")
+      .set(count);
+  else f.i32(walk.slots).set(count);
+  countUp(f, chunk, end, () => {
+    f.get(chunk).i32(mergePiece).op("i32.mul").set(start);
+    setMinimum(
+      f,
+      own,
+      () => f.i32(mergePiece),
+      () => f.i32(words).get(start).op("i32.sub"),
+    );
+    f.get(table).memory("i32.load").get(start).i32(4).op("i32.mul", "i32.add").set(slots);
+    body({ slots, start, words: own, count });
+  });
+}
