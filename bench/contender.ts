@@ -45,6 +45,12 @@ export const pytorch = (python: string): Contender => ({ name: "PyTorch", comman
 /** Clock ticks of /proc, in ms: USER_HZ is 100 on every Linux that Node runs on. */
 export const tickMs = 10;
 
+/** Drivers that run now: none may outlive the bench, and one that computes does not see its input end. */
+const alive = new Set<Driver>();
+process.on("exit", () => {
+  for (const driver of alive) driver.kill();
+});
+
 /** A running driver. */
 export class Driver {
   readonly contender: Contender;
@@ -73,8 +79,10 @@ export class Driver {
       if (first === undefined) this.#early.push(reply);
       else first.resolve(reply);
     });
+    alive.add(this);
     const end = (): void => {
       this.#ended = true;
+      alive.delete(this);
       const last =
         this.#errors
           .trim()

@@ -6,7 +6,7 @@ import { modelCases, startCases } from "./cases/models.ts";
 import { trainingCases } from "./cases/training.ts";
 import { type Contender, floor, gauges } from "./contender.ts";
 import { callWork, type Gauge } from "./drivers/peak.ts";
-import { type Cell, Drivers, measureCase, measureStart, type Sampling } from "./measure.ts";
+import { type Cell, Drivers, measureCase, measureStart, median, type Sampling } from "./measure.ts";
 import { onnxBytes } from "./onnx.ts";
 import { type Peak, type Row, tableOf } from "./report.ts";
 import { digits, type Table } from "./table.ts";
@@ -75,6 +75,11 @@ const peakOf = (cells: readonly Cell[]): Peak => ({
   read: speedOf(cells, "read"),
 });
 
+function peakNote(peaks: readonly Peak[]): string {
+  const middle = (gauge: Gauge): string => digits(median(peaks.map((entry) => entry[gauge])));
+  return `One thread, medians over the rows: ${middle("fma128")} GFLOP/s with 128 bits, ${middle("fma256")} with 256; reading ${middle("read")} GB/s.`;
+}
+
 async function layers(setting: Setting): Promise<Result> {
   const rows: Row[] = [];
   const peaks: Record<string, Peak> = {};
@@ -104,7 +109,7 @@ async function layers(setting: Setting): Promise<Result> {
   const table = tableOf(`layers, ${threads} thread${threads === 1 ? "" : "s"}`, names, rows, { peak: ({ name }) => peaks[name] });
   const note =
     "GF/s counts two operations for each multiply-add, taps on padding included; % peak = share of the 256-bit FMA peak of one thread, % memory = least traffic over the reading speed of one thread, both measured beside each row.";
-  return { threads, rows, peaks, table: { ...table, notes: [note, ...table.notes] } };
+  return { threads, rows, peaks, table: { ...table, notes: [note, peakNote(Object.values(peaks)), ...table.notes] } };
 }
 
 async function peak(setting: Setting): Promise<Result> {
