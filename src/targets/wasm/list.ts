@@ -9,6 +9,7 @@ import { kernelBlocked } from "../../ops/grid-linear/wasm-kernel-blocked.ts";
 import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
 import { plainMove } from "../../ops/move/wasm-move.ts";
 import { wasmPointwise } from "../../ops/pointwise/wasm-pointwise.ts";
+import { wasmMoments } from "../../ops/reduce/wasm-moments.ts";
 import { wasmReduce } from "../../ops/reduce/wasm-reduce.ts";
 import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
 
@@ -17,7 +18,7 @@ export const algorithms: readonly Algorithm[] = [
   forwardBlocked, inputBlocked, kernelBlocked, flatForward, flatInput, flatKernel, forwardDepthwise, inputDepthwise, generalGridLinear,
   blockedWindow, plainWindow,
   wasmPointwise,
-  wasmReduce,
+  wasmReduce, wasmMoments,
   plainMatmul,
   plainMove,
 ] as readonly Algorithm[];
