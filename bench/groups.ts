@@ -6,6 +6,7 @@ import { modelCases, startCases } from "./cases/models.ts";
 import { trainingCases } from "./cases/training.ts";
 import { type Contender, floor, gauges } from "./contender.ts";
 import { callWork, type Gauge } from "./drivers/peak.ts";
+import { buildPackage } from "./install.ts";
 import { type Cell, Drivers, measureCase, measureStart, median, type Sampling } from "./measure.ts";
 import { onnxBytes } from "./onnx.ts";
 import { type Peak, type Row, tableOf } from "./report.ts";
@@ -140,7 +141,10 @@ async function peak(setting: Setting): Promise<Result> {
 
 async function start(setting: Setting): Promise<Result> {
   const rows: Row[] = [];
-  const contenders = [floor, ...setting.contenders];
+  const environment = { TOEPLITZ_BENCH_ROOT: buildPackage() };
+  const ours = (contender: Contender): Contender =>
+    contender.name.startsWith("toeplitz") ? { ...contender, environment: { ...contender.environment, ...environment } } : contender;
+  const contenders = [floor, ...setting.contenders.map(ours)];
   const { threads } = setting.sampling;
   for (const source of chosen(startCases(), setting)) {
     await prepared(source, setting, async (ready) => {
@@ -158,7 +162,11 @@ async function start(setting: Setting): Promise<Result> {
     rows,
     { relation: "beyond" },
   );
-  return { threads, rows, table: { ...table, notes: ["node alone: the process, and reading the same weights.", ...table.notes] } };
+  return {
+    threads,
+    rows,
+    table: { ...table, notes: ["node alone: the process, and reading the same weights. toeplitz: the built package.", ...table.notes] },
+  };
 }
 
 const forward = ["toeplitz", "onnxruntime-node", "onnxruntime-web", "tfjs-wasm", "jax-js", "PyTorch"];

@@ -29,6 +29,27 @@ export function installPeers(say: (text: string) => void): void {
   if (status !== 0) throw new Error(`bench: \`npm ${words.join(" ")}\` failed`);
 }
 
+/** Builds the package, as it would be published, into a folder that git ignores; returns the folder. */
+export function buildPackage(): string {
+  const project = fileURLToPath(new URL("..", import.meta.url));
+  const target = join(project, ".cache", "bench-build");
+  const compiler = join(project, "node_modules", "typescript", "bin", "tsc");
+  const words = [
+    compiler,
+    "-p",
+    join(project, "tsconfig.build.json"),
+    "--outDir",
+    target,
+    "--declaration",
+    "false",
+    "--declarationMap",
+    "false",
+  ];
+  const { status } = spawnSync(process.execPath, words, { cwd: project, stdio: ["ignore", 2, 2] });
+  if (status !== 0) throw new Error("bench: the package does not build: see `npm run build`");
+  return target;
+}
+
 /** What to type where PyTorch is absent, or multiplies matrices with the slow reference BLAS. */
 export const pytorchCommand = "apt-get update && apt-get install -y --no-install-recommends python3-torch libopenblas0-pthread";
 

@@ -1,32 +1,32 @@
 import { readFileSync } from "node:fs";
-import type { Feeds, Session, SessionOptions } from "../../src/graph/session.ts";
-import { zeros } from "../../src/nn/initialisers.ts";
-import { relu, relu6 } from "../../src/nn/layers/activation.ts";
-import { flatten } from "../../src/nn/layers/arrange.ts";
-import { conv, dense, tiledConv } from "../../src/nn/layers/linear.ts";
-import { batchNorm } from "../../src/nn/layers/normalise.ts";
-import { globalPool, maxPool } from "../../src/nn/layers/pool.ts";
-import { crossEntropy } from "../../src/nn/losses.ts";
-import { sgd } from "../../src/nn/optimisers.ts";
-import type { Layer, Net as LayerNet, Scope } from "../../src/nn/scope.ts";
-import { initialise, type TracedStep, traceEvaluation, traceTraining } from "../../src/nn/step.ts";
-import type { Value } from "../../src/ops/contract.ts";
-import { gridLinear, optionsOf } from "../../src/ops/grid-linear/index.ts";
-import { add } from "../../src/ops.ts";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Feeds, Layer, Net as LayerNet, Scope, Session, SessionOptions, TracedStep } from "../../src/index.ts";
+import type { Value } from "../../src/ops.ts";
 import type { Node, Window } from "../net.ts";
 import { type Loaded, type LoadedCase, serve } from "./serve.ts";
 
 /*
  * The nets are built from the public layers, one under the name of each node, so that the bench's parameter `kernel` of node `value3` is
- * the state `value3/kernel`. Single layers apply the operator at their problem line.
+ * the state `value3/kernel`. Single layers apply the operator at their problem line. `TOEPLITZ_BENCH_ROOT` names a folder with the built
+ * package, for times that would otherwise count the stripping of types.
  */
+
+const root = process.env.TOEPLITZ_BENCH_ROOT;
+const moduleAt = (path: string): Promise<unknown> =>
+  import(root === undefined ? `../../src/${path}.ts` : pathToFileURL(join(root, `${path}.js`)).href);
+
+const library = (await moduleAt("index")) as typeof import("../../src/index.ts");
+const { add } = (await moduleAt("ops")) as typeof import("../../src/ops.ts");
+const { batchNorm, conv, crossEntropy, dense, flatten, globalPool, maxPool, relu, relu6, sgd, tiledConv, zeros } = library;
+const { initialise, traceEvaluation, traceTraining } = library;
 
 type Tier = NonNullable<SessionOptions["tier"]>;
 
 async function openSession(threads: number): Promise<Session> {
-  const { wasmTarget } = await import("../../src/targets/wasm/session.ts");
-  const { nodeHost } = await import("../../src/hosts/node-host.ts");
-  const { algorithms } = await import("../../src/targets/wasm/list.ts");
+  const { wasmTarget } = (await moduleAt("targets/wasm/session")) as typeof import("../../src/targets/wasm/session.ts");
+  const { nodeHost } = (await moduleAt("hosts/node-host")) as typeof import("../../src/hosts/node-host.ts");
+  const { algorithms } = (await moduleAt("targets/wasm/list")) as typeof import("../../src/targets/wasm/list.ts");
   const tier = process.env.TOEPLITZ_BENCH_TIER as Tier | undefined;
   return wasmTarget(nodeHost, algorithms).open({ threads, ...(tier === undefined ? {} : { tier }) });
 }
@@ -60,8 +60,13 @@ function layerOf(node: Node): Layer {
   }
 }
 
-function netOf({ net, line }: LoadedCase): LayerNet {
-  if (line !== null) return (inputs, scope) => lineOf(line, inputs, scope);
+type Rooms = typeof import("../../src/ops/grid-linear/index.ts");
+
+async function netOf({ net, line }: LoadedCase): Promise<LayerNet> {
+  if (line !== null) {
+    const rooms = (await moduleAt("ops/grid-linear/index")) as Rooms;
+    return (inputs, scope) => lineOf(rooms, line, inputs, scope);
+  }
   return (inputs, scope) => {
     const values = new Map<string, Value>(Object.entries(inputs));
     const read = (name: string): Value => {
@@ -79,7 +84,7 @@ function netOf({ net, line }: LoadedCase): LayerNet {
 }
 
 /** The operator of a problem line: kernel gradients take V and G, the other roles one input and the state `kernel`. */
-function lineOf(line: string, inputs: Readonly<Record<string, Value>>, scope: Scope): Value {
+function lineOf({ gridLinear, optionsOf }: Rooms, line: string, inputs: Readonly<Record<string, Value>>, scope: Scope): Value {
   const plan = gridLinear.parse(line);
   const [first, second] = Object.values(inputs);
   const options = optionsOf(plan, plan.role);
@@ -116,11 +121,12 @@ async function writeWeights(session: Session, source: LoadedCase, step: TracedSt
   }
 }
 
-function trace(source: LoadedCase): TracedStep {
+async function trace(source: LoadedCase): Promise<TracedStep> {
   const batch = source.inputs[0].shape[0];
   const inputs = Object.fromEntries(source.inputs.map(({ name, shape }) => [name, { shape: shape.slice(1) }]));
-  if (source.kind === "forward") return traceEvaluation(netOf(source), { batch, inputs });
-  return traceTraining(netOf(source), {
+  const net = await netOf(source);
+  if (source.kind === "forward") return traceEvaluation(net, { batch, inputs });
+  return traceTraining(net, {
     batch,
     inputs,
     targets: { labels: { shape: [], dtype: "i32" } },
@@ -131,7 +137,7 @@ function trace(source: LoadedCase): TracedStep {
 
 async function load(source: LoadedCase, threads: number): Promise<Loaded> {
   const session = await openSession(threads);
-  const step = trace(source);
+  const step = await trace(source);
   const program = await session.compile(step.graph);
   await writeWeights(session, source, step);
   const inputs = Object.fromEntries(source.inputs.map((entry) => [entry.name, source.numbersOf(entry)]));
