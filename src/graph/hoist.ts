@@ -1,5 +1,6 @@
 import { size } from "../base/types.ts";
 import { call, type Expression, operand } from "../ops/contract.ts";
+import { operandsOf, rebuild } from "../ops/expression/simplify.ts";
 import { type PointwisePlan, pointwiseOperator } from "../ops/pointwise/index.ts";
 import type { Graph, GraphNode, GraphValue } from "./graph.ts";
 
@@ -75,12 +76,5 @@ function groupFactors(expression: Expression, small: (factor: Expression) => boo
 
 const factorsOf = (expression: Expression): Expression[] => (expression.kind === "call" && expression.name === "multiply" ? expression.inputs.flatMap(factorsOf) : [expression]);
 
-function operandsOf(expression: Expression): number[] {
-  if (expression.kind === "operand") return [expression.index];
-  return expression.kind === "constant" ? [] : [...new Set(expression.inputs.flatMap(operandsOf))];
-}
-
-function renumber(expression: Expression, used: readonly number[]): Expression {
-  if (expression.kind === "operand") return operand(used.indexOf(expression.index));
-  return expression.kind === "constant" ? expression : call(expression.name, ...expression.inputs.map((input) => renumber(input, used)));
-}
+const renumber = (expression: Expression, used: readonly number[]): Expression =>
+  rebuild(expression, (part) => (part.kind === "operand" ? operand(used.indexOf(part.index)) : part));

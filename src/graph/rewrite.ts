@@ -1,7 +1,7 @@
 import { sameShape } from "../base/types.ts";
-import { call, type Expression, operand } from "../ops/contract.ts";
-import type { Fusion } from "../ops/contract.ts";
-import type { PointwisePlan } from "../ops/pointwise/index.ts";
+import { type Expression, type Fusion, operand } from "../ops/contract.ts";
+import { operandsOf, rebuild } from "../ops/expression/simplify.ts";
+import { neededOperands, type PointwisePlan } from "../ops/pointwise/index.ts";
 import { type Graph, type GraphNode, ownInputs } from "./graph.ts";
 
 /** Keeps the nodes that outputs or updates depend on. */
@@ -82,11 +82,8 @@ function absorb(graph: Graph, nodes: readonly (GraphNode | null)[], node: GraphN
   return null;
 }
 
-/** Replaces operands of a formula. */
-export function rebuild(expression: Expression, by: (index: number) => Expression): Expression {
-  if (expression.kind === "operand") return by(expression.index);
-  return expression.kind === "constant" ? expression : call(expression.name, ...expression.inputs.map((input) => rebuild(input, by)));
-}
+/** The formula with every operand replaced by what `by` says. */
+const replace = (expression: Expression, by: (index: number) => Expression): Expression => rebuild(expression, (part) => (part.kind === "operand" ? by(part.index) : part));
 
 const calls = (expression: Expression): number => (expression.kind === "call" ? 1 + expression.inputs.reduce((sum, input) => sum + calls(input), 0) : 0);
 
@@ -95,12 +92,16 @@ function joinPointwise(graph: Graph, made: GraphNode, node: GraphNode, value: nu
   if (made.fusion !== null || inner.tile !== outer.tile) return null;
   const inputs = [...new Set([...made.inputs, ...node.inputs.filter((input) => input !== value)])];
   const at = (input: number): Expression => operand(inputs.indexOf(input));
-  const produced = rebuild(inner.expression, (index) => at(made.inputs[index]));
-  const expression = rebuild(outer.expression, (index) => (node.inputs[index] === value ? produced : at(node.inputs[index])));
-  if (inputs.length > mostOperands || calls(expression) > mostCalls) return null;
+  const produced = replace(inner.expression, (index) => at(made.inputs[index]));
+  const joined = replace(outer.expression, (index) => (node.inputs[index] === value ? produced : at(node.inputs[index])));
+  // an operand that is no longer read goes, unless it alone gives the result its shape
+  const read = new Set(operandsOf(joined));
+  const kept = neededOperands(inputs.map((input, index) => ({ type: graph.values[input].type, read: read.has(index) })), outer.tile);
+  const expression = replace(joined, (index) => operand(kept.indexOf(index)));
+  if (kept.length > mostOperands || calls(expression) > mostCalls) return null;
   const options = { expression, ...(outer.tile ? { tile: true } : {}) };
-  const plan = node.operator.plan(options, inputs.map((input) => graph.values[input].type));
-  return { ...node, options, plan, inputs };
+  const left = kept.map((index) => inputs[index]);
+  return { ...node, options, plan: node.operator.plan(options, left.map((input) => graph.values[input].type)), inputs: left };
 }
 
 /** The formula after the one that the node already ends with, if any. */
@@ -109,8 +110,8 @@ function asEpilogue(graph: Graph, made: GraphNode, node: GraphNode, value: numbe
   const own = ownInputs(made);
   const operands = [...new Set([...made.inputs.slice(own), ...node.inputs.filter((input) => input !== value)])];
   const at = (input: number): Expression => operand(1 + operands.indexOf(input));
-  const result = made.fusion === null ? operand(0) : rebuild(made.fusion.epilogue, (index) => (index === 0 ? operand(0) : at(made.inputs[own + index - 1])));
-  const epilogue = rebuild(plan.expression, (index) => (node.inputs[index] === value ? result : at(node.inputs[index])));
+  const result = made.fusion === null ? operand(0) : replace(made.fusion.epilogue, (index) => (index === 0 ? operand(0) : at(made.inputs[own + index - 1])));
+  const epilogue = replace(plan.expression, (index) => (node.inputs[index] === value ? result : at(node.inputs[index])));
   const fusion: Fusion = { epilogue, operands: operands.map((input) => graph.values[input].type) };
   if (operands.length > 4 || calls(epilogue) > mostCalls || !accepts(made, fusion)) return null;
   return { ...made, inputs: [...made.inputs.slice(0, own), ...operands], outputs: node.outputs, fusion };
