@@ -46,10 +46,15 @@ export function fusedOperand(type: TensorType, result: TensorType): FusedOperand
 export function fusedLayouts(fusion: Fusion | null, result: TensorType, block: number): Layout[][] {
   const operands = (fusion?.operands ?? []).map((type) => fusedOperand(type, result));
   if (operands.some((operand) => operand === null)) return [];
-  const known = operands as FusedOperand[];
   const choice = (channel: Layout): Layout[] =>
-    known.map(({ splat, moves }) => (splat ? plainLayout : moves ? blockedLayout(block) : channel));
-  return known.some(({ splat, moves }) => !splat && !moves) ? [choice(plainLayout), choice(blockedLayout(block))] : [choice(plainLayout)];
+    operands.map((operand, i) => {
+      if (operand === null || operand.splat) return plainLayout;
+      if (operand.moves) return blockedLayout(block);
+      // behind leading axes of extent 1 the channels are no channel axis, so they cannot lie in blocks
+      return fusion?.operands[i].shape.length === result.shape.length - 1 ? channel : plainLayout;
+    });
+  const [plain, blocked] = [choice(plainLayout), choice(blockedLayout(block))];
+  return blocked.some((layout, i) => layout.block !== plain[i].block) ? [plain, blocked] : [plain];
 }
 
 /** Words from the buffer's start and words from example to example, block to block and cell to cell of an operand. */

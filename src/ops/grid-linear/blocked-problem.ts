@@ -18,6 +18,13 @@ export function refusesBlocks(plan: GridLinearPlan): string | null {
   return null;
 }
 
+/** Why whole blocks of channels do not multiply; null when they do. */
+export function refusesGather(plan: GridLinearPlan): string | null {
+  const [from, to] = [plan.channelsIn / plan.groups, plan.channelsOut / plan.groups];
+  if (plan.groups > 1 && (from % 8 > 0 || to % 8 > 0)) return `groups of ${from} and ${to} channels do not consist of blocks of 8.`;
+  return refusesBlocks(plan);
+}
+
 /** Blocks of source and result: the preferred ones; with groups, those that groups consist of. */
 function blockPairs({ plan, source, result }: GatherProblem, device: Device): [number, number][] {
   const [from, to] = [source.shape[1], result.shape[1]];
@@ -28,7 +35,7 @@ function blockPairs({ plan, source, result }: GatherProblem, device: Device): [n
 }
 
 export function gatherLayouts(problem: GatherProblem, fusion: Fusion | null, device: Device): LayoutChoice[] {
-  if (refusesBlocks(problem.plan) !== null) return [];
+  if (refusesGather(problem.plan) !== null) return [];
   const halo = problem.sweeps.map((sweeps, axis) => haloOf(sweeps, problem.source.shape[axis + 2]));
   return blockPairs(problem, device).flatMap(([from, to]) =>
     fusedLayouts(fusion, problem.result, to).map((operands) => ({

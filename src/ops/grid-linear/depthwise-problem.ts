@@ -63,6 +63,14 @@ function turnOf(problem: GatherProblem, source: Placement): { taps: number; tapS
   return regular ? { taps: taps.length, tapStep: gap * source.strides[source.strides.length - 1] * 4 } : { taps: 1, tapStep: 0 };
 }
 
+/** Panel row of a tap: taps of a row follow each other as the sweep along it takes them; -1 for one that meets nothing but padding. */
+function lineOf({ plan, sweeps }: GatherProblem, tap: number): number {
+  const last = plan.axes.length - 1;
+  const extent = plan.axes[last].kernel;
+  const rank = sweeps[last].flatMap((sweep) => sweep.taps).findIndex((one) => one.tap === tap % extent);
+  return rank < 0 ? -1 : tap - (tap % extent) + rank;
+}
+
 /** Multiply-adds of one chunk, some 40 us. */
 const chunkWork = (device: Device): number => (device.wide ? 1_000_000 : 600_000);
 
@@ -98,7 +106,7 @@ export function emitDepthwise(problem: GatherProblem, buffers: Buffers, fusion: 
     outerStride: 0,
     columns: taps,
     rows: taps,
-    position: (_, tap) => (plan.flip ? taps - 1 - tap : tap),
+    position: (_, tap) => lineOf(problem, plan.flip ? taps - 1 - tap : tap),
   };
   const work =
     (size(result.extents) * taps * result.blocks * result.block) / size(problem.sweeps.map((list) => list.length)) / chunkWork(device);
@@ -187,7 +195,7 @@ function recordOf({ problem, code, source, result, fused, packing, group, parts 
 }
 
 /** Source bytes of the row's first cell, and bytes into the panel, of each turn. */
-function turnsOf({ plan }: GatherProblem, code: RowCode, { outer, inner }: Row, source: Placement): { pointer: number; line: number }[] {
+function turnsOf(problem: GatherProblem, code: RowCode, { outer, inner }: Row, source: Placement): { pointer: number; line: number }[] {
   const lists = [
     ...outer.map(({ sweep, at }) => sweep.taps.map(({ tap, offset }) => ({ tap, cell: sweep.stride * at + offset }))),
     inner.taps.map(({ tap, offset }) => ({ tap, cell: offset })),
@@ -196,7 +204,13 @@ function turnsOf({ plan }: GatherProblem, code: RowCode, { outer, inner }: Row, 
     .filter((_, i) => i % code.taps === 0)
     .map((list) => ({
       pointer: list.reduce((sum, { cell }, axis) => sum + cell * source.strides[axis], source.origin) * 4,
-      line: list.reduce((index, { tap }, axis) => index * plan.axes[axis].kernel + tap, 0) * code.lanes * 4,
+      line:
+        lineOf(
+          problem,
+          list.reduce((index, { tap }, axis) => index * problem.plan.axes[axis].kernel + tap, 0),
+        ) *
+        code.lanes *
+        4,
     }));
 }
 
@@ -207,5 +221,5 @@ export function depthwiseTime({ plan, sweeps }: GatherProblem, choice: LayoutCho
     (sum, phase) => sum + size(phase.map(({ count, taps }) => count * taps.length)) + 3 * size(phase.map(({ count }) => count)),
     0,
   );
-  return 1500 + (plan.examples * lanes * terms) / (device.wide ? 26 : device.fma ? 18 : 14);
+  return 1500 + (plan.examples * lanes * terms) / (device.wide ? 40 : device.fma ? 25 : 19);
 }

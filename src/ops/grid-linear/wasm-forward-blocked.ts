@@ -1,6 +1,6 @@
 import type { Algorithm, Device, Fusion } from "../contract.ts";
 import { forwardSweeps, type GatherProblem, gatherProblem } from "./blocked.ts";
-import { emitGather, gatherLayouts, gatherTime, refusesBlocks } from "./blocked-problem.ts";
+import { emitGather, gatherLayouts, gatherTime, refusesGather } from "./blocked-problem.ts";
 import type { GridLinearPlan } from "./plan.ts";
 
 const problemOf = (plan: GridLinearPlan): GatherProblem => gatherProblem(plan, "forward", plan.axes.map(forwardSweeps));
@@ -13,7 +13,7 @@ export const forwardBlocked: Algorithm<GridLinearPlan> = {
   id: "wasm-grid-linear-forward-blocked",
   operator: "grid-linear",
   layouts: (plan, fusion: Fusion | null, device: Device) => (plan.role === "forward" ? gatherLayouts(problemOf(plan), fusion, device) : []),
-  refuses: (plan) => (plan.role === "forward" ? refusesBlocks(plan) : "computes role forward only."),
+  refuses: (plan) => (plan.role === "forward" ? refusesGather(plan) : "computes role forward only."),
   estimate: (plan, choice, _, device) => gatherTime(problemOf(plan), choice, device),
   emit: (plan, buffers, fusion, device) => emitGather(problemOf(plan), buffers, fusion, device),
 };

@@ -1,6 +1,6 @@
 import type { Algorithm, Device, Fusion } from "../contract.ts";
 import { type GatherProblem, gatherProblem, inputSweeps } from "./blocked.ts";
-import { emitGather, gatherLayouts, gatherTime, refusesBlocks } from "./blocked-problem.ts";
+import { emitGather, gatherLayouts, gatherTime, refusesGather } from "./blocked-problem.ts";
 import type { GridLinearPlan } from "./plan.ts";
 
 const problemOf = (plan: GridLinearPlan): GatherProblem => gatherProblem(plan, "input", plan.axes.map(inputSweeps));
@@ -13,7 +13,7 @@ export const inputBlocked: Algorithm<GridLinearPlan> = {
   id: "wasm-grid-linear-input-blocked",
   operator: "grid-linear",
   layouts: (plan, fusion: Fusion | null, device: Device) => (plan.role === "input" ? gatherLayouts(problemOf(plan), fusion, device) : []),
-  refuses: (plan) => (plan.role === "input" ? refusesBlocks(plan) : "computes role input only."),
+  refuses: (plan) => (plan.role === "input" ? refusesGather(plan) : "computes role input only."),
   estimate: (plan, choice, _, device) => gatherTime(problemOf(plan), choice, device),
   emit: (plan, buffers, fusion, device) => emitGather(problemOf(plan), buffers, fusion, device),
 };
