@@ -6,6 +6,7 @@ import { emitExpression, hoistConstants, zeroAtZero } from "../expression/print-
 import { operandsOf, rebuild } from "../expression/simplify.ts";
 import { place } from "../layout.ts";
 import { type Reading, readingOf, resultAxes, resultReading } from "../reading.ts";
+import { emitBase, emitHeld, makeSource, pushSource, type Source } from "../sources.ts";
 import { emitSpareMask } from "../spare.ts";
 import { countUp, type Division, divide, emitGroup, emitUnits, setMinimum } from "../units.ts";
 import { coalesce, cut, emitLength, emitPointers, emitRun, type Run, type Walk } from "../walk.ts";
@@ -77,32 +78,13 @@ export function runRoutine(key: string, run: PointwiseRun): Routine {
   return { key, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitPointwiseRun(f, run)) };
 }
 
-/** How a tensor is met along a run: vectors that move on, one value per cell, vectors of the block (in memory or gathered), one value. */
-type Kind = "stream" | "cell" | "lanes" | "gathered" | "splat";
-
-interface Source {
-  readonly kind: Kind;
-  readonly reading: Reading;
-  readonly base: Local;
-  readonly pointer: Local;
-  /** What was read once for the whole run. */
-  readonly vectors: readonly Local[];
-}
-
 function emitPointwiseRun(f: FunctionBuilder, run: PointwiseRun): void {
   const { walk, flat, readings } = run;
   const constants = hoistConstants(f, run.expression, run.fma);
   const last = walk.extents.length - 1;
-  const sources = readings.map((reading, t): Source => {
+  const sources = readings.map((reading, t) => {
     const still = t < readings.length - 1 && (flat ? reading.exampleStep === 0 : walk.moves[t][last].extent === 1);
-    const kind = kindOf(reading, run.block, still);
-    return {
-      kind,
-      reading,
-      base: f.local("i32"),
-      pointer: f.local("i32"),
-      vectors: f.locals("v128", kind === "splat" ? 1 : kind === "gathered" ? run.block / 4 : 0),
-    };
+    return makeSource(f, reading, run.block, still);
   });
   const spare = run.masked && run.blocks === 1 ? emitSpareMask(f, run.block, run.channels, null) : [];
   const body = (masks: readonly Local[]): Run => runCode(f, run, sources, masks, constants);
@@ -112,7 +94,9 @@ function emitPointwiseRun(f: FunctionBuilder, run: PointwiseRun): void {
   }
   const outer = walk.extents.slice(0, -1);
   emitUnits(f, run.division, {
-    example: (example) => sources.forEach((source, t) => emitBase(f, source, t, example)),
+    example: (example) => {
+      for (const [t, source] of sources.entries()) emitBase(f, source, t, example === null ? null : () => f.get(example));
+    },
     unit: (unit) => {
       const coordinates = emitPointers(
         f,
@@ -120,62 +104,11 @@ function emitPointwiseRun(f: FunctionBuilder, run: PointwiseRun): void {
         outer,
         sources.map(({ base, pointer }, t) => ({ base, pointer, moves: walk.moves[t] })),
       );
-      emitHeld(f, run, sources);
+      emitHeld(f, sources, run.block, run.channels);
       const masks = run.masked && run.blocks > 1 ? emitSpareMask(f, run.block, run.channels, coordinates[0]) : spare;
       emitSegments(f, run, sources, emitLength(f, walk, coordinates), body(masks));
     },
   });
-}
-
-function kindOf({ lanes, laneStep }: Reading, block: number, still: boolean): Kind {
-  if (block > 1 && lanes && laneStep > 1) return "gathered";
-  if (block > 1 && !lanes) return still ? "splat" : "cell";
-  return !still ? "stream" : block > 1 ? "lanes" : "splat";
-}
-
-function emitBase(f: FunctionBuilder, { reading, base }: Source, position: number, example: Local | null): void {
-  f.get(f.parameters[0])
-    .memory("i32.load", 4 * position)
-    .i32(4 * reading.origin)
-    .op("i32.add");
-  if (example !== null && reading.exampleStep > 0)
-    f.get(example)
-      .i32(4 * reading.exampleStep)
-      .op("i32.mul", "i32.add");
-  f.set(base);
-}
-
-/** Reads what stays the same along a run. */
-function emitHeld(f: FunctionBuilder, { channels, block }: PointwiseRun, sources: readonly Source[]): void {
-  const address = f.local("i32");
-  for (const { kind, base, pointer, vectors, reading } of sources) {
-    if (kind === "splat") f.get(pointer).memory("v128.load32_splat").set(vectors[0]);
-    if (kind === "gathered") {
-      // lanes beyond the last channel read it once more; the mask clears them
-      for (let lane = 0; lane < block; lane++) {
-        const vector = vectors[lane >> 2];
-        setMinimum(
-          f,
-          address,
-          () =>
-            f
-              .get(pointer)
-              .i32(4 * lane * reading.laneStep)
-              .op("i32.add"),
-          () =>
-            f
-              .get(base)
-              .i32(4 * (channels - 1) * reading.laneStep)
-              .op("i32.add"),
-        );
-        f.get(address)
-          .get(vector)
-          .laneMemory("v128.load32_lane", lane & 3)
-          .set(vector);
-      }
-    }
-    if (reading.integer) for (const vector of vectors) f.get(vector).op("f32x4.convert_i32x4_s").set(vector);
-  }
 }
 
 /** All cells of a group of examples at once. */
@@ -185,10 +118,10 @@ function emitFlat(f: FunctionBuilder, run: PointwiseRun, sources: readonly Sourc
   countUp(f, chunk, end, () => {
     const beyond = emitGroup(f, run.division.chunks.group, first);
     sources.forEach((source, t) => {
-      emitBase(f, source, t, first);
+      emitBase(f, source, t, () => f.get(first));
       f.get(source.base).set(source.pointer);
     });
-    emitHeld(f, run, sources);
+    emitHeld(f, sources, run.block, run.channels);
     f.get(beyond)
       .get(first)
       .op("i32.sub")
@@ -255,17 +188,14 @@ function runCode(
   const parts = block / 4;
   const result = sources[sources.length - 1];
   const scratch: Local[] = [];
-  const push = ({ kind, pointer, vectors, reading }: Source, index: number): void => {
-    if (kind === "splat") f.get(vectors[0]);
-    else if (kind === "gathered") f.get(vectors[index % parts]);
-    else if (kind === "stream") f.get(pointer).memory("v128.load", 16 * index);
-    else if (kind === "lanes") f.get(pointer).memory("v128.load", 16 * (index % parts));
-    else f.get(pointer).memory("v128.load32_splat", 4 * reading.runStep * Math.floor(index / parts));
-    if (reading.integer && vectors.length === 0) f.op("f32x4.convert_i32x4_s");
-  };
   const results = f.locals("v128", 4);
   const formula = (index: number): void => {
-    emitExpression(f, expression, { vector: (i) => push(sources[i], index), fma, constants, scratch });
+    emitExpression(f, expression, {
+      vector: (i) => pushSource(f, sources[i], block === 1 ? 4 * index : Math.floor(index / parts), block === 1 ? 0 : index % parts),
+      fma,
+      constants,
+      scratch,
+    });
     if (masks.length > 0) f.get(masks[index % parts]).op("v128.and");
     f.set(results[index]);
   };
