@@ -16,7 +16,7 @@ const toGraph = ["base", "grid", "emit", ...operators, "graph"];
 const room = ["base", "grid", "emit", "contract", "op tools", "front doors", "rooms"];
 const target = [...toGraph, "plan", "rooms", "algorithms"];
 const library = [...toGraph, "plan", "operator functions", "nn", "formats", "data", "inspect", "train"];
-const entries = [...library, "package", "reference", "wasm", "webgpu", "hosts"];
+const entries = [...library, "package", "reference", "wasm", "webgpu", "remote", "hosts"];
 
 /**
  * The architecture. Read it from the top: every layer imports only layers that stand above it, so a value can be followed
@@ -43,8 +43,9 @@ export const layers: readonly Layer[] = [
   { name: "plan", files: "plan/**", holds: "choice of algorithms and layouts, memory, explain()", imports: toGraph },
   { name: "reference", files: "targets/reference/**", holds: "float64 interpreter: the oracle", imports: target },
   { name: "wasm", files: "targets/wasm/**", holds: "sessions, threads, programs", imports: target },
+  { name: "remote", files: "targets/remote/**", holds: "a session in a worker, called by messages", imports: toGraph },
   { name: "webgpu", files: "targets/webgpu/**", holds: "the same on a graphics device", imports: target },
-  { name: "hosts", files: "hosts/**", holds: "what Node or a page lends a target: threads, flags", imports: ["base", "wasm", "webgpu"] },
+  { name: "hosts", files: "hosts/**", holds: "what Node or a page lends a target: threads, flags", imports: ["base", "wasm", "webgpu", "remote"] },
 
   { name: "operator functions", files: "ops.ts", holds: 'entry "toeplitz/ops": operators to call', imports: ["base", "grid", ...operators, "graph"] },
   { name: "nn", files: "nn/**", holds: "layers, losses, optimisers, named models", imports: ["base", "grid", "contract", "front doors", "graph", "operator functions"] },
@@ -55,9 +56,10 @@ export const layers: readonly Layer[] = [
 
   { name: "package", files: "index.ts", holds: 'entry "toeplitz": layers, graph, reference', imports: [...library, "reference"] },
   { name: "browser root", files: "browser.ts", holds: 'entry "toeplitz/browser": binds targets to a page', packages: true, imports: entries },
+  { name: "browser root", files: "browser-worker.ts", holds: "the worker of a page that owns its session", imports: entries },
   { name: "node root", files: "node.ts", holds: 'entry "toeplitz/node": binds targets to Node', packages: true, imports: entries },
   { name: "cli", files: "cli/**", holds: "arguments and printing only", packages: true, imports: ["base", "nn", "data", "formats", "inspect", "train", "node root"] },
 ];
 
 /** Entries that a page can load: nothing that they reach by a plain import may need Node. */
-export const browserEntries: readonly string[] = ["index.ts", "ops.ts", "browser.ts"];
+export const browserEntries: readonly string[] = ["index.ts", "ops.ts", "browser.ts", "browser-worker.ts"];

@@ -21,15 +21,40 @@ export interface RoutinePlace {
 const stageSpins = 3000;
 const runSpins = 10000;
 
-/** Text of a worker: instantiates what it is sent, then takes part in every run until it is called back. */
-function crewMain(port: { on: (listener: (message: unknown) => void) => void; post: (message: unknown) => void }, workStages: typeof work, spins: { stage: number; run: number }): void {
+/**
+ * Program of a worker: instantiates what it is sent, then takes part in every run until it is called back. It is sent as text, as `work` is, so
+ * it must not refer to anything outside of itself; functions inside it stay without names, which some bundlers would pass to a helper of theirs.
+ */
+function crewMain(
+  port: { on: (listener: (message: unknown) => void) => void; post: (message: unknown) => void },
+  workStages: typeof work,
+  spins: { stage: number; run: number },
+): void {
   let memory: WebAssembly.Memory;
   let control = 0;
-  let words = new Int32Array(0);
-  let seen = 0;
   const modules = new Map<number, WebAssembly.Instance>();
   const programs = new Map<number, RoutineFunction[]>();
-  const serve = (): void => {
+  port.on((message) => {
+    const { start, load, drop, routines, program } = message as {
+      start?: { memory: WebAssembly.Memory; control: number };
+      load?: RoutineModule[];
+      drop?: number;
+      routines?: { module: number; name: string }[];
+      program?: number;
+    };
+    if (start !== undefined) ({ memory, control } = start);
+    for (const { id, module } of load ?? []) modules.set(id, new WebAssembly.Instance(module, { env: { memory } }));
+    if (drop !== undefined) programs.delete(drop);
+    if (program !== undefined) {
+      programs.set(
+        program,
+        (routines ?? []).map(({ module, name }) => modules.get(module)?.exports[name] as unknown as RoutineFunction),
+      );
+    }
+    // a run may have begun and ended while this thread was busy here: what counts is what is going on now
+    let words = new Int32Array(memory.buffer);
+    let seen = Atomics.load(words, control);
+    port.post("ready");
     for (;;) {
       for (let spin = 0; Atomics.load(words, control) === seen && spin < spins.run; spin++);
       while (Atomics.load(words, control) === seen) Atomics.wait(words, control, seen);
@@ -39,21 +64,6 @@ function crewMain(port: { on: (listener: (message: unknown) => void) => void; po
       const functions = programs.get(words[control + 2]);
       if (functions !== undefined) workStages(words, control, seen, functions, spins.stage);
     }
-  };
-  port.on((message) => {
-    const { start, load, drop, routines, program } = message as { start?: { memory: WebAssembly.Memory; control: number }; load?: RoutineModule[]; drop?: number; routines?: { module: number; name: string }[]; program?: number };
-    if (start !== undefined) {
-      ({ memory, control } = start);
-      words = new Int32Array(memory.buffer);
-    }
-    for (const { id, module } of load ?? []) modules.set(id, new WebAssembly.Instance(module, { env: { memory } }));
-    if (drop !== undefined) programs.delete(drop);
-    if (program !== undefined) programs.set(program, (routines ?? []).map(({ module, name }) => modules.get(module)?.exports[name] as unknown as RoutineFunction));
-    // a run may have begun and ended while this thread was busy here: what counts is what is going on now
-    words = new Int32Array(memory.buffer);
-    seen = Atomics.load(words, control);
-    port.post("ready");
-    serve();
   });
 }
 
@@ -109,10 +119,13 @@ export class Crew {
     this.#words[this.#control + 4] = 1;
     Atomics.add(this.#words, this.#control, 1);
     Atomics.notify(this.#words, this.#control);
-    const answers = this.#workers.map((hired) => new Promise<void>((resolve, reject) => {
-      hired.settle = (error) => (error === undefined ? resolve() : reject(error));
-      hired.worker.post(messageFor(hired));
-    }));
+    const answers = this.#workers.map(
+      (hired) =>
+        new Promise<void>((resolve, reject) => {
+          hired.settle = (error) => (error === undefined ? resolve() : reject(error));
+          hired.worker.post(messageFor(hired));
+        }),
+    );
     try {
       await Promise.all(answers);
     } catch (error) {

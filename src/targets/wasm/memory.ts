@@ -63,7 +63,14 @@ export class SessionMemory {
       this.memory.grow(pages);
     } catch {
       const megabytes = (value: number): string => `${Math.ceil(value / 2 ** 20)} MiB`;
-      fail("session", "memory", `memory for ${what}`, `at most ${megabytes(this.maximumPages * pageBytes)} in all`, `${megabytes(this.#end)} in use and ${megabytes(wanted)} more`, "Use a smaller batch, or smaller inputs.");
+      fail(
+        "session",
+        "memory",
+        `memory for ${what}`,
+        `at most ${megabytes(this.maximumPages * pageBytes)} in all`,
+        `${megabytes(this.#end)} in use and ${megabytes(wanted)} more`,
+        "Use a smaller batch, or smaller inputs.",
+      );
     }
     const end = this.memory.buffer.byteLength;
     const before = this.#end;
@@ -74,12 +81,11 @@ export class SessionMemory {
 
 /** Shared memory where the platform has it; the largest maximum that it lets us reserve. */
 function make(): { memory: WebAssembly.Memory; shared: boolean; maximum: number } {
-  const canShare = typeof SharedArrayBuffer !== "undefined";
-  for (const maximum of [65536, 32768, 16384, 8192]) {
-    for (const shared of canShare ? [true, false] : [false]) {
+  // a page that is not isolated has no shared buffers, though an engine may still make a shared memory there: no worker could be given it
+  for (const shared of typeof SharedArrayBuffer === "undefined" ? [false] : [true, false]) {
+    for (const maximum of [65536, 32768, 16384, 8192]) {
       try {
-        const memory = new WebAssembly.Memory({ initial: 16, maximum, shared });
-        return { memory, shared, maximum };
+        return { memory: new WebAssembly.Memory({ initial: 16, maximum, shared }), shared, maximum };
       } catch {
         // a smaller reservation may still be granted
       }
