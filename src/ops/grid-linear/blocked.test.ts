@@ -13,7 +13,8 @@ import { forwardDepthwise, inputDepthwise, kernelDepthwise } from "./wasm-depthw
 import { forwardBlocked } from "./wasm-forward-blocked.ts";
 import { inputBlocked } from "./wasm-input-blocked.ts";
 
-// so that the wide tier's pairs are really packed here
+// so that the wide tier is compiled as in use: optimised, its pairs packed
+v8.setFlagsFromString("--no-liftoff");
 v8.setFlagsFromString("--experimental-wasm-revectorize");
 
 const devices: readonly Device[] = [
@@ -214,10 +215,10 @@ test("fused formulas equal the oracle's, with operands of every map", () => {
     { algorithm: forwardDepthwise, line: "forward n2 ci21 co21 g21 | i9x6 k3x3 s2 d1 p1:1 t1 zero" },
     { algorithm: inputDepthwise, line: "input n2 ci16 co16 g16 | i5x6 k3x3 s2 d1 p1:1 t1 zero" },
   ];
-  for (const { algorithm, line } of trials) {
+  for (const [i, { algorithm, line }] of trials.entries()) {
     const plan = parse(line);
     for (const fusion of fusions(gridLinear.outputs(plan)[0].shape)) {
-      for (const device of devices) assert.ok(check(algorithm, plan, device, draw, fusion) > 0, line);
+      for (const device of [devices[0], devices[1 + (i % 2)]]) assert.ok(check(algorithm, plan, device, draw, fusion) > 0, line);
     }
   }
 });
