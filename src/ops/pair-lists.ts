@@ -1,5 +1,21 @@
+import type { TensorType } from "../base/types.ts";
 import type { FunctionBuilder, Local } from "../emit/wasm/function.ts";
 import { whileBelow } from "../emit/wasm/vectors.ts";
+import type { Layout } from "./contract.ts";
+import { place } from "./layout.ts";
+
+/** Bytes from the start of a value's buffer to its first cell, and from cell to cell along every axis of its shape. */
+export interface Steps {
+  readonly origin: number;
+  readonly axes: readonly number[];
+}
+
+/** Steps of a value; a blocked channel axis steps from block to block. */
+export function stepsOf(type: TensorType, layout: Layout): Steps {
+  const at = place(type, layout);
+  const words = [...(type.batched ? [at.exampleStride] : []), at.blockStride, ...at.strides];
+  return { origin: 4 * at.origin, axes: type.shape.map((_, axis) => 4 * words[axis]) };
+}
 
 /**
  * One place along one dimension of a result, and the pairs of offsets that are visited for it. Offsets add up over the
@@ -34,7 +50,12 @@ export interface Dimension {
   readonly end: Local;
 }
 
-export const dimension = (f: FunctionBuilder, targets: Local, pairs: Local): Dimension => ({ targets, pairs, begin: f.local("i32"), end: f.local("i32") });
+export const dimension = (f: FunctionBuilder, targets: Local, pairs: Local): Dimension => ({
+  targets,
+  pairs,
+  begin: f.local("i32"),
+  end: f.local("i32"),
+});
 
 /** Makes the row's pairs the current ones. */
 export function readRow(f: FunctionBuilder, row: Local, { begin, end }: Dimension): void {
@@ -43,7 +64,14 @@ export function readRow(f: FunctionBuilder, row: Local, { begin, end }: Dimensio
 }
 
 /** Walks the product of the targets of some dimensions, each of `bytes` bytes of rows, adding up both offsets from `at` and `also`. */
-export function walkTargets(f: FunctionBuilder, dimensions: readonly Dimension[], bytes: readonly Local[], at: Local, also: Local, visit: (at: Local, also: Local) => void): void {
+export function walkTargets(
+  f: FunctionBuilder,
+  dimensions: readonly Dimension[],
+  bytes: readonly Local[],
+  at: Local,
+  also: Local,
+  visit: (at: Local, also: Local) => void,
+): void {
   if (dimensions.length === 0) {
     visit(at, also);
     return;
@@ -60,7 +88,13 @@ export function walkTargets(f: FunctionBuilder, dimensions: readonly Dimension[]
 }
 
 /** Walks the product of the current pairs of all dimensions, adding up both offsets from `first` and `second`. */
-export function walkPairs(f: FunctionBuilder, dimensions: readonly Dimension[], first: Local, second: Local, visit: (first: Local, second: Local) => void): void {
+export function walkPairs(
+  f: FunctionBuilder,
+  dimensions: readonly Dimension[],
+  first: Local,
+  second: Local,
+  visit: (first: Local, second: Local) => void,
+): void {
   if (dimensions.length === 0) {
     visit(first, second);
     return;

@@ -1,7 +1,18 @@
 import { invariant } from "../../src/base/errors.ts";
 import type { TensorType } from "../../src/base/types.ts";
 import { ModuleBuilder } from "../../src/emit/wasm/module.ts";
-import type { Algorithm, Buffers, Chunks, Device, Emission, Fusion, Layout, LayoutChoice, OperandRef, Operator } from "../../src/ops/contract.ts";
+import type {
+  Algorithm,
+  Buffers,
+  Chunks,
+  Device,
+  Emission,
+  Fusion,
+  Layout,
+  LayoutChoice,
+  OperandRef,
+  Operator,
+} from "../../src/ops/contract.ts";
 import { type Placement, place, wordOf } from "../../src/ops/layout.ts";
 
 /** One algorithm on one plan, alone in a memory of its own, between guard zones. */
@@ -62,8 +73,12 @@ export function runAlone<P>(trial: Trial<P>): TrialResult {
   const all = [...inputTypes, ...(fusion?.operands ?? [])];
   const layouts = [...buffers.inputs, ...buffers.operands];
   all.forEach((type, i) => store(type, place(type, layouts[i]), layouts[i], regions.values[i], trial.inputs[i], floats, words));
-  outputTypes.forEach((type, i) => fillHalo(type, place(type, buffers.outputs[i]), buffers.outputs[i], regions.values[all.length + i], floats));
-  emission.constants.forEach((table, i) => words.set(new Int32Array(table.buffer, table.byteOffset, table.length), regions.constants[i].address / 4));
+  outputTypes.forEach((type, i) =>
+    fillHalo(type, place(type, buffers.outputs[i]), buffers.outputs[i], regions.values[all.length + i], floats),
+  );
+  emission.constants.forEach((table, i) =>
+    words.set(new Int32Array(table.buffer, table.byteOffset, table.length), regions.constants[i].address / 4),
+  );
   const before = words.slice();
   const examples = trial.examples ?? inputTypes.concat(outputTypes).find((type) => type.batched)?.shape[0] ?? 1;
   const run = runner(emission, memory, regions, trial, examples, inputTypes.length, fusion?.operands.length ?? 0);
@@ -73,13 +88,24 @@ export function runAlone<P>(trial: Trial<P>): TrialResult {
     const region = regions.values[all.length + i];
     return load(type, place(type, buffers.outputs[i]), buffers.outputs[i], region, floats, words, examples, damage, `output ${i}`);
   });
-  return { outputs, damage, again: () => { const start = performance.now(); run(); return performance.now() - start; } };
+  return {
+    outputs,
+    damage,
+    again: () => {
+      const start = performance.now();
+      run();
+      return performance.now() - start;
+    },
+  };
 }
 
 function buffersOf<P>({ operator, plan, outputHalo }: Trial<P>, choice: LayoutChoice): Buffers {
   const outputs = operator.outputs(plan).map((type, i): Layout => {
     const axes = type.shape.length - (type.batched ? 2 : 1);
-    const halo = outputHalo === undefined || axes < 1 || !type.batched ? [] : Array.from({ length: axes }, () => ({ low: outputHalo.low, high: outputHalo.high }));
+    const halo =
+      outputHalo === undefined || axes < 1 || !type.batched
+        ? []
+        : Array.from({ length: axes }, () => ({ low: outputHalo.low, high: outputHalo.high }));
     return { block: choice.outputs[i], halo, fill: outputHalo?.fill ?? 0 };
   });
   return { inputs: choice.inputs, operands: choice.operands, outputs };
@@ -111,7 +137,15 @@ function layOut(memory: WebAssembly.Memory, emission: Emission, values: readonly
   return result;
 }
 
-function runner<P>(emission: Emission, memory: WebAssembly.Memory, regions: Regions, trial: Trial<P>, examples: number, inputs: number, operands: number): () => void {
+function runner<P>(
+  emission: Emission,
+  memory: WebAssembly.Memory,
+  regions: Regions,
+  trial: Trial<P>,
+  examples: number,
+  inputs: number,
+  operands: number,
+): () => void {
   const builder = new ModuleBuilder({ minimum: 1, maximum: 65536, shared: true });
   const known = new Set<string>();
   for (const { routine } of emission.steps) {
@@ -122,7 +156,13 @@ function runner<P>(emission: Emission, memory: WebAssembly.Memory, regions: Regi
   const instance = new WebAssembly.Instance(new WebAssembly.Module(builder.encode()), { env: { memory } });
   const words = new Int32Array(memory.buffer);
   const addressOf = ({ of, index }: OperandRef): number => {
-    const region = { input: regions.values[index], operand: regions.values[inputs + index], output: regions.values[inputs + operands + index], temporary: regions.temporaries[index], constant: regions.constants[index] }[of];
+    const region = {
+      input: regions.values[index],
+      operand: regions.values[inputs + index],
+      output: regions.values[inputs + operands + index],
+      temporary: regions.temporaries[index],
+      constant: regions.constants[index],
+    }[of];
     return region.address;
   };
   const steps = emission.steps.map((step) => ({
@@ -133,7 +173,9 @@ function runner<P>(emission: Emission, memory: WebAssembly.Memory, regions: Regi
   }));
   return () => {
     for (const step of steps) {
-      step.addresses.forEach((address, i) => { words[regions.table + i] = address; });
+      step.addresses.forEach((address, i) => {
+        words[regions.table + i] = address;
+      });
       if (trial.order === undefined) step.call(regions.table * 4, 0, step.total, examples);
       else for (const chunk of step.order) step.call(regions.table * 4, chunk, chunk + 1, examples);
     }
@@ -157,7 +199,15 @@ function eachCell(type: TensorType, visit: (index: number, example: number, chan
   }
 }
 
-function store(type: TensorType, at: Placement, layout: Layout, region: Region, cells: ArrayLike<number>, floats: Float32Array, words: Int32Array): void {
+function store(
+  type: TensorType,
+  at: Placement,
+  layout: Layout,
+  region: Region,
+  cells: ArrayLike<number>,
+  floats: Float32Array,
+  words: Int32Array,
+): void {
   if (type.dtype === "f32") floats.fill(0, region.address / 4, region.address / 4 + at.words);
   fillHalo(type, at, layout, region, floats);
   eachCell(type, (index, example, channel, cell) => {
@@ -174,11 +224,30 @@ function fillHalo(type: TensorType, at: Placement, layout: Layout, region: Regio
   const wide: TensorType = { ...type, shape: [...(type.batched ? [type.shape[0]] : []), at.blocks * at.block, ...padded] };
   eachCell(wide, (_, example, channel, cell) => {
     const inside = cell.every((position, i) => position >= at.halo[i].low && position < at.halo[i].low + at.extents[i]);
-    if (!inside) floats[region.address / 4 + wordOf(at, example, channel, cell.map((position, i) => position - at.halo[i].low))] = layout.fill;
+    if (!inside)
+      floats[
+        region.address / 4 +
+          wordOf(
+            at,
+            example,
+            channel,
+            cell.map((position, i) => position - at.halo[i].low),
+          )
+      ] = layout.fill;
   });
 }
 
-function load(type: TensorType, at: Placement, layout: Layout, region: Region, floats: Float32Array, words: Int32Array, examples: number, damage: string[], name: string): Float64Array {
+function load(
+  type: TensorType,
+  at: Placement,
+  layout: Layout,
+  region: Region,
+  floats: Float32Array,
+  words: Int32Array,
+  examples: number,
+  damage: string[],
+  name: string,
+): Float64Array {
   const shape = type.batched ? [examples, ...type.shape.slice(1)] : type.shape;
   const result = new Float64Array(shape.reduce((product, extent) => product * extent, 1));
   const base = region.address / 4;
@@ -191,9 +260,21 @@ function load(type: TensorType, at: Placement, layout: Layout, region: Region, f
   eachCell(wide, (_, example, channel, cell) => {
     const inside = cell.every((position, i) => position >= at.halo[i].low && position < at.halo[i].low + at.extents[i]);
     if (inside && channel < at.channels) return;
-    const found = floats[base + wordOf(at, example, channel, cell.map((position, i) => position - at.halo[i].low))];
+    const found =
+      floats[
+        base +
+          wordOf(
+            at,
+            example,
+            channel,
+            cell.map((position, i) => position - at.halo[i].low),
+          )
+      ];
     const expected = inside ? 0 : layout.fill;
-    if (!Object.is(found, expected) && !(found === 0 && expected === 0)) damage.push(`${name}: ${inside ? "spare lane" : "halo"} of example ${example} channel ${channel} cell ${cell.join(",")} is ${found}, expected ${expected}`);
+    if (!Object.is(found, expected) && !(found === 0 && expected === 0))
+      damage.push(
+        `${name}: ${inside ? "spare lane" : "halo"} of example ${example} channel ${channel} cell ${cell.join(",")} is ${found}, expected ${expected}`,
+      );
   });
   return result;
 }

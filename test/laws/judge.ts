@@ -1,8 +1,8 @@
 import { type Random, random } from "../../src/base/random.ts";
 import { size, type TensorType } from "../../src/base/types.ts";
 import type { Algorithm, Device, Operator } from "../../src/ops/contract.ts";
-import { windowOperator } from "../../src/ops/window/index.ts";
 import type { WindowPlan } from "../../src/ops/window/index.ts";
+import { windowOperator } from "../../src/ops/window/index.ts";
 import { boundOf, isExactOnIntegers } from "./bounds.ts";
 import { runAlone, type Trial } from "./isolated.ts";
 
@@ -14,7 +14,8 @@ export const devices: readonly Device[] = [
 
 /** Cells for the inputs of a plan: small integers, or reals; indices and keys are made to be valid. */
 export function cellsFor(operator: Operator, plan: unknown, draw: Random, integers: boolean): Float64Array[] {
-  const cell = (type: TensorType): number => (type.dtype === "i32" ? draw.integer(0, 6) : integers ? draw.integer(-4, 4) : draw.uniform() < 0.02 ? 0 : 0.25 + 2 * draw.uniform());
+  const cell = (type: TensorType): number =>
+    type.dtype === "i32" ? draw.integer(0, 6) : integers ? draw.integer(-4, 4) : draw.uniform() < 0.02 ? 0 : 0.25 + 2 * draw.uniform();
   const inputs = operator.inputs(plan).map((type) => Float64Array.from({ length: size(type.shape) }, () => cell(type)));
   if (operator.name !== "window" || (plan as WindowPlan).role === "select") return inputs;
   const select = { ...(plan as WindowPlan), role: "select" as const };
@@ -29,14 +30,23 @@ function compare(got: readonly Float64Array[], want: readonly Float64Array[], bo
   return want.flatMap((cells, output) =>
     Array.from(cells.keys()).flatMap((cell) => {
       const [a, b] = [got[output][cell], cells[cell]];
-      const close = bound === null ? a === b || (Number.isNaN(a) && Number.isNaN(b)) : Math.abs(a - b) <= bound[output][cell] || a === b || (Number.isNaN(a) && Number.isNaN(b));
+      const close =
+        bound === null
+          ? a === b || (Number.isNaN(a) && Number.isNaN(b))
+          : Math.abs(a - b) <= bound[output][cell] || a === b || (Number.isNaN(a) && Number.isNaN(b));
       return close ? [] : [`output ${output}[${cell}] is ${a}, expected ${b}${bound === null ? " exactly" : ` +- ${bound[output][cell]}`}`];
     }),
   );
 }
 
 /** What one algorithm does wrong on one plan, in every layout that it accepts; empty when it keeps the laws. */
-export function judge<P>(algorithm: Algorithm<P>, operator: Operator<P>, plan: P, device: Device, seed: number): { broken: string[]; accepted: number } {
+export function judge<P>(
+  algorithm: Algorithm<P>,
+  operator: Operator<P>,
+  plan: P,
+  device: Device,
+  seed: number,
+): { broken: string[]; accepted: number } {
   const broken: string[] = [];
   let accepted = 0;
   const choices = algorithm.layouts(plan, null, device).filter((choice) => algorithm.refuses(plan, choice, null, device) === null);
@@ -48,7 +58,9 @@ export function judge<P>(algorithm: Algorithm<P>, operator: Operator<P>, plan: P
     const reals = cellsFor(operator as Operator, plan, draw, false);
     const trial: Trial<P> = { operator, algorithm, plan, device, choice, inputs: reals };
     const halo = accepted % 2 === 1 ? { outputHalo: { low: 1, high: 2, fill: 3 } } : {};
-    const report = (law: string, wrong: readonly string[]): void => { if (wrong.length > 0) broken.push(`${context(law)}: ${show(wrong)}`); };
+    const report = (law: string, wrong: readonly string[]): void => {
+      if (wrong.length > 0) broken.push(`${context(law)}: ${show(wrong)}`);
+    };
     if (isExactOnIntegers(operator as Operator, plan)) {
       const { outputs, damage } = runAlone({ ...trial, inputs: integers, ...halo });
       report("oracle-exact", compare(outputs, operator.reference(plan, integers), null));
@@ -74,10 +86,28 @@ function shortBatch<P>(trial: Trial<P>, whole: readonly Float64Array[]): string[
   const examples = batch - 1;
   const { outputs, damage } = runAlone({ ...trial, examples });
   const kept = operator.outputs(plan).map((type, i) => (type.batched ? whole[i].subarray(0, (whole[i].length / batch) * examples) : null));
-  const cut = trial.inputs.map((cells, i) => (operator.inputs(plan)[i].batched ? Float64Array.from(cells).map((cell, at) => (at < (cells.length / batch) * examples ? cell : 0)) : Float64Array.from(cells)));
+  const cut = trial.inputs.map((cells, i) =>
+    operator.inputs(plan)[i].batched
+      ? Float64Array.from(cells).map((cell, at) => (at < (cells.length / batch) * examples ? cell : 0))
+      : Float64Array.from(cells),
+  );
   // operators that sum over the examples are linear there: examples of zeros add nothing
   const sums = operator.name === "moments" ? outputs : operator.reference(plan, cut);
   const want = kept.map((cells, i) => cells ?? sums[i]);
-  const bound = boundOf(operator as Operator)(plan, trial.inputs.map((cells) => Float64Array.from(cells)), operator.reference(plan, trial.inputs.map((cells) => Float64Array.from(cells))));
-  return [...damage, ...compare(outputs, want, bound.map((cells, i) => cells.subarray(0, want[i].length)))];
+  const bound = boundOf(operator as Operator)(
+    plan,
+    trial.inputs.map((cells) => Float64Array.from(cells)),
+    operator.reference(
+      plan,
+      trial.inputs.map((cells) => Float64Array.from(cells)),
+    ),
+  );
+  return [
+    ...damage,
+    ...compare(
+      outputs,
+      want,
+      bound.map((cells, i) => cells.subarray(0, want[i].length)),
+    ),
+  ];
 }

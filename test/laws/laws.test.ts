@@ -3,9 +3,9 @@ import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { random } from "../../src/base/random.ts";
 import { size } from "../../src/base/types.ts";
+import { nodeHost } from "../../src/hosts/node-host.ts";
 import { operators } from "../../src/ops/index.ts";
 import { algorithms } from "../../src/targets/wasm/list.ts";
-import { nodeHost } from "../../src/hosts/node-host.ts";
 import { problemsOf } from "../ops/problems.ts";
 import { devices, judge } from "./judge.ts";
 

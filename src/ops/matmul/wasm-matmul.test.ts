@@ -11,7 +11,14 @@ test("wasm-matmul-rows equals the reference on integers for 300 sampled plans", 
   for (let i = 0; i < 300; i++) {
     const plan = matmulOperator.sample(draw);
     const inputs = [plan.a, plan.b].map((type) => Float64Array.from({ length: size(type.shape) }, () => draw.integer(-4, 4)));
-    const { outputs, damage } = runAlone({ operator: matmulOperator, algorithm: plainMatmul, plan, device: { tier: "plain", fma: false, wide: false }, inputs });
+    const { outputs, damage } = runAlone({
+      operator: matmulOperator,
+      algorithm: plainMatmul,
+      plan,
+      device: { tier: "plain", fma: false, wide: false },
+      inputs,
+      outputHalo: { low: 2, high: 1, fill: 3 },
+    });
     assert.deepEqual(damage, [], matmulOperator.line(plan));
     assert.deepEqual(outputs, matmulOperator.reference(plan, inputs), matmulOperator.line(plan));
   }

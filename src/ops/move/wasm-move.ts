@@ -1,24 +1,23 @@
+import { size, type TensorType } from "../../base/types.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import { whileBelow } from "../../emit/wasm/vectors.ts";
-import { size, type TensorType } from "../../base/types.ts";
 import type { Algorithm, Chunks, Emission, Layout, OperandRef, Routine, StepSpec } from "../contract.ts";
-import { place, plainLayout } from "../layout.ts";
-import { type Dimension, dimension, readRow, rowBytes, type Target, tablesOf, walkPairs, walkTargets } from "../pair-lists.ts";
+import { plainLayout } from "../layout.ts";
+import { type Dimension, dimension, readRow, rowBytes, stepsOf, type Target, tablesOf, walkPairs, walkTargets } from "../pair-lists.ts";
 import { type MovePlan, moveOperator } from "./index.ts";
 import { rest } from "./kind.ts";
 import { mappedCell } from "./remap.ts";
 
 /** Bytes to the first cell, from one example to the next, and along every axis after the example axis. */
-interface Steps {
+interface ExampleSteps {
   readonly origin: number;
   readonly example: number;
   readonly axes: readonly number[];
 }
 
-function stepsOf(type: TensorType, layout: Layout): Steps {
-  const at = place(type, layout);
-  const axes = [at.blockStride, ...at.strides].slice(0, rest(type).length);
-  return { origin: 4 * at.origin, example: type.batched ? 4 * at.exampleStride : 0, axes: axes.map((words) => 4 * words) };
+function exampleSteps(type: TensorType, layout: Layout): ExampleSteps {
+  const { origin, axes } = stepsOf(type, layout);
+  return type.batched ? { origin, example: axes[0], axes: axes.slice(1) } : { origin, example: 0, axes };
 }
 
 /** One pass over the cells of a result (or of a part of it): every cell is the sum or the last of the source cells listed for it. */
@@ -29,18 +28,31 @@ interface Pass {
 
 /** Copies of one input: per axis of the result, where it lies and which source cell it reads. */
 function copies(extents: readonly number[], at: readonly number[], from: (axis: number, cell: number) => readonly number[]): Target[][] {
-  return extents.map((extent, axis) => Array.from({ length: extent }, (_, cell) => ({ at: cell * at[axis], also: 0, pairs: from(axis, cell).map((offset) => [offset, 0] as const) })));
+  return extents.map((extent, axis) =>
+    Array.from({ length: extent }, (_, cell) => ({
+      at: cell * at[axis],
+      also: 0,
+      pairs: from(axis, cell).map((offset) => [offset, 0] as const),
+    })),
+  );
 }
 
 /** The passes of the kinds whose maps are known when planning. */
-function passesOf({ move, inputs, output }: MovePlan, sources: readonly Steps[], result: Steps): Pass[] {
+function passesOf({ move, inputs, output }: MovePlan, sources: readonly ExampleSteps[], result: ExampleSteps): Pass[] {
   const extents = rest(output);
   const [from] = sources;
   switch (move.kind) {
     case "transpose":
       return [{ source: 0, dimensions: copies(extents, result.axes, (axis, cell) => [cell * from.axes[move.order[axis]]]) }];
     case "remap":
-      return [{ source: 0, dimensions: copies(extents, result.axes, (axis, cell) => [mappedCell(move.axes[axis], cell)].filter((mapped) => mapped >= 0).map((mapped) => mapped * from.axes[axis])) }];
+      return [
+        {
+          source: 0,
+          dimensions: copies(extents, result.axes, (axis, cell) =>
+            [mappedCell(move.axes[axis], cell)].filter((mapped) => mapped >= 0).map((mapped) => mapped * from.axes[axis]),
+          ),
+        },
+      ];
     case "unmap": {
       const readers = move.axes.map((axis) => {
         const cells: number[][] = Array.from({ length: axis.input }, () => []);
@@ -50,7 +62,12 @@ function passesOf({ move, inputs, output }: MovePlan, sources: readonly Steps[],
         }
         return cells;
       });
-      return [{ source: 0, dimensions: copies(extents, result.axes, (axis, cell) => readers[axis][cell].map((reader) => reader * from.axes[axis])) }];
+      return [
+        {
+          source: 0,
+          dimensions: copies(extents, result.axes, (axis, cell) => readers[axis][cell].map((reader) => reader * from.axes[axis])),
+        },
+      ];
     }
     case "concat": {
       let start = 0;
@@ -58,7 +75,9 @@ function passesOf({ move, inputs, output }: MovePlan, sources: readonly Steps[],
         const begin = start;
         start += rest(input)[move.axis];
         const dimensions = copies(rest(input), result.axes, (axis, cell) => [cell * sources[source].axes[axis]]);
-        const shifted = dimensions.map((targets, axis) => (axis === move.axis ? targets.map((target) => ({ ...target, at: target.at + begin * result.axes[axis] })) : targets));
+        const shifted = dimensions.map((targets, axis) =>
+          axis === move.axis ? targets.map((target) => ({ ...target, at: target.at + begin * result.axes[axis] })) : targets,
+        );
         return { source, dimensions: shifted };
       });
     }
@@ -69,13 +88,17 @@ function passesOf({ move, inputs, output }: MovePlan, sources: readonly Steps[],
 
 const argument = (f: FunctionBuilder, position: number): Local => {
   const local = f.local("i32");
-  f.get(f.parameters[0]).memory("i32.load", 4 * position).set(local);
+  f.get(f.parameters[0])
+    .memory("i32.load", 4 * position)
+    .set(local);
   return local;
 };
 
 const word = (f: FunctionBuilder, table: Local, index: number): Local => {
   const local = f.local("i32");
-  f.get(table).memory("i32.load", 4 * index).set(local);
+  f.get(table)
+    .memory("i32.load", 4 * index)
+    .set(local);
   return local;
 };
 
@@ -89,7 +112,8 @@ function emitPass(f: FunctionBuilder, count: number, sums: boolean, fill: number
   const [sourceStep, resultStep, sourceOrigin, resultOrigin] = [8, 9, 10, 11].map((index) => word(f, sizes, index));
   const [chunk, example, part, row, from, at, none] = f.locals("i32", 7);
   const value = f.local(sums ? "f32" : "i32");
-  const begins = (base: Local, step: Local, origin: Local, to: Local): void => void f.get(example).get(step).op("i32.mul").get(base).op("i32.add").get(origin).op("i32.add").set(to);
+  const begins = (base: Local, step: Local, origin: Local, to: Local): void =>
+    void f.get(example).get(step).op("i32.mul").get(base).op("i32.add").get(origin).op("i32.add").set(to);
   f.get(begin).set(chunk);
   whileBelow(f, chunk, end, 1, () => {
     f.get(chunk).get(first).op("i32.div_s").set(example).get(chunk).get(first).op("i32.rem_s").set(part);
@@ -107,12 +131,14 @@ function emitPass(f: FunctionBuilder, count: number, sums: boolean, fill: number
         if (sums) f.get(value).get(cell).memory("f32.load").op("f32.add").set(value);
         else f.get(cell).memory("i32.load").set(value);
       });
-      f.get(target).get(value).memory(sums ? "f32.store" : "i32.store");
+      f.get(target)
+        .get(value)
+        .memory(sums ? "f32.store" : "i32.store");
     });
   });
 }
 
-function emitMaps(plan: MovePlan, sources: readonly Steps[], result: Steps): Emission {
+function emitMaps(plan: MovePlan, sources: readonly ExampleSteps[], result: ExampleSteps): Emission {
   const { move, output } = plan;
   const fill = move.kind === "remap" ? move.fill : 0;
   const sums = move.kind === "unmap";
@@ -126,7 +152,12 @@ function emitMaps(plan: MovePlan, sources: readonly Steps[], result: Steps): Emi
     const key = `wasm-move | ${count} axes ${sums ? "sum" : `copy, else ${fill}`}`;
     return {
       routine: { key, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitPass(f, count, sums, fill)) },
-      operands: [{ of: "input", index: source, access: "read" }, { of: "output", index: 0, access: "update" }, table(sizes), ...dimensions.flatMap(tablesOf).map(table)],
+      operands: [
+        { of: "input", index: source, access: "read" },
+        { of: "output", index: 0, access: "update" },
+        table(sizes),
+        ...dimensions.flatMap(tablesOf).map(table),
+      ],
       chunks: { each: first, group: output.batched ? 1 : 0 },
     };
   });
@@ -135,14 +166,24 @@ function emitMaps(plan: MovePlan, sources: readonly Steps[], result: Steps): Emi
 
 /** Rows of cells behind an axis that is addressed at run time: all other axes, as targets of the result with the source's offset beside them. */
 function otherAxes(extents: readonly number[], axis: number, at: readonly number[], also: readonly number[]): Target[][] {
-  return extents.flatMap((extent, i) => (i === axis ? [] : [Array.from({ length: extent }, (_, cell) => ({ at: cell * at[i], also: cell * also[i], pairs: [] }))]));
+  return extents.flatMap((extent, i) =>
+    i === axis ? [] : [Array.from({ length: extent }, (_, cell) => ({ at: cell * at[i], also: cell * also[i], pairs: [] }))],
+  );
 }
 
 /** gather and scatterAdd: one walks the result's cells of the axis, the other adds each source cell where its index says. */
 function emitIndexed(plan: MovePlan, layouts: { readonly inputs: readonly Layout[]; readonly output: Layout }): Emission {
-  const { move, inputs: [value, index], output } = plan;
+  const {
+    move,
+    inputs: [value, index],
+    output,
+  } = plan;
   if (move.kind !== "gather" && move.kind !== "scatterAdd") return { temporaries: [], constants: [], steps: [] };
-  const [from, of, to] = [stepsOf(value, layouts.inputs[0]), stepsOf(index, layouts.inputs[1]), stepsOf(output, layouts.output)];
+  const [from, of, to] = [
+    exampleSteps(value, layouts.inputs[0]),
+    exampleSteps(index, layouts.inputs[1]),
+    exampleSteps(output, layouts.output),
+  ];
   const scatters = move.kind === "scatterAdd";
   const cells = rest(scatters ? output : value)[move.axis];
   const dimensions = otherAxes(rest(output), move.axis, to.axes, from.axes);
@@ -155,10 +196,28 @@ function emitIndexed(plan: MovePlan, layouts: { readonly inputs: readonly Layout
     const [, begin, end, examples] = f.parameters;
     const [source, indices, result] = [0, 1, 2].map((position) => argument(f, position));
     const lists = dimensions.map((_, d) => dimension(f, argument(f, 3 + 2 * d), argument(f, 4 + 2 * d)));
-    const rows = dimensions.map((targets) => { const local = f.local("i32"); f.i32(rowBytes * targets.length).set(local); return local; });
+    const rows = dimensions.map((targets) => {
+      const local = f.local("i32");
+      f.i32(rowBytes * targets.length).set(local);
+      return local;
+    });
     const [chunk, example, last, j, picked, a, at, limit] = f.locals("i32", 8);
-    const address = (base: Local, { origin, example: step }: Steps, to: Local): void => void f.get(example).i32(step).op("i32.mul").get(base).op("i32.add").i32(origin).op("i32.add").set(to);
-    const pick = (): void => void f.get(example).i32(of.example).op("i32.mul").get(indices).op("i32.add").i32(of.origin).op("i32.add").get(j).i32(of.axes[0]).op("i32.mul", "i32.add").memory("i32.load").set(picked);
+    const address = (base: Local, { origin, example: step }: ExampleSteps, to: Local): void =>
+      void f.get(example).i32(step).op("i32.mul").get(base).op("i32.add").i32(origin).op("i32.add").set(to);
+    const pick = (): void =>
+      void f
+        .get(example)
+        .i32(of.example)
+        .op("i32.mul")
+        .get(indices)
+        .op("i32.add")
+        .i32(of.origin)
+        .op("i32.add")
+        .get(j)
+        .i32(of.axes[0])
+        .op("i32.mul", "i32.add")
+        .memory("i32.load")
+        .set(picked);
     const inside = (): void => void f.get(picked).i32(cells).op("i32.lt_u");
     f.get(begin).set(chunk);
     whileBelow(f, chunk, end, 1, () => {
@@ -172,7 +231,14 @@ function emitIndexed(plan: MovePlan, layouts: { readonly inputs: readonly Layout
         walkTargets(f, lists, rows, at, a, (target, cell) => {
           f.get(target);
           inside();
-          f.if(() => { f.get(cell).memory("i32.load").set(limit); }, () => { f.i32(0).set(limit); });
+          f.if(
+            () => {
+              f.get(cell).memory("i32.load").set(limit);
+            },
+            () => {
+              f.i32(0).set(limit);
+            },
+          );
           f.get(limit).memory("i32.store");
         });
         return;
@@ -199,37 +265,42 @@ function emitIndexed(plan: MovePlan, layouts: { readonly inputs: readonly Layout
             f.get(at).get(picked).i32(to.axes[move.axis]).op("i32.mul", "i32.add").set(at);
             address(source, from, a);
             f.get(a).get(j).i32(from.axes[move.axis]).op("i32.mul", "i32.add").set(a);
-            walkTargets(f, lists, rows, at, a, (target, cell) => f.get(target).get(target).memory("f32.load").get(cell).memory("f32.load").op("f32.add").memory("f32.store"));
+            walkTargets(f, lists, rows, at, a, (target, cell) =>
+              f.get(target).get(target).memory("f32.load").get(cell).memory("f32.load").op("f32.add").memory("f32.store"),
+            );
           });
         });
       });
     });
   };
   const constants = dimensions.flatMap(tablesOf);
-  const routine: Routine = { key: `wasm-move-indexed | ${moveOperator.line(plan)} | ${JSON.stringify([from, of, to])}`, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], emit) };
-  const operands: OperandRef[] = [{ of: "input", index: 0, access: "read" }, { of: "input", index: 1, access: "read" }, { of: "output", index: 0, access: "write" }, ...constants.map((_, i): OperandRef => ({ of: "constant", index: i, access: "read" }))];
+  const routine: Routine = {
+    key: `wasm-move-indexed | ${moveOperator.line(plan)} | ${JSON.stringify([from, of, to])}`,
+    build: (module) => module.function(["i32", "i32", "i32", "i32"], [], emit),
+  };
+  const operands: OperandRef[] = [
+    { of: "input", index: 0, access: "read" },
+    { of: "input", index: 1, access: "read" },
+    { of: "output", index: 0, access: "write" },
+    ...constants.map((_, i): OperandRef => ({ of: "constant", index: i, access: "read" })),
+  ];
   return { temporaries: [], constants, steps: [{ routine, operands, chunks }] };
 }
 
-/** Every kind of move on plain layouts, word by word: the maps are tables, so few routines serve all plans. */
+/** Every kind of move but reshape on plain layouts, word by word: the maps are tables, so few routines serve all plans. */
 export const plainMove: Algorithm<MovePlan> = {
   id: "wasm-move-plain",
   operator: "move",
   layouts: (plan, fusion) => (fusion === null ? [{ inputs: plan.inputs.map(() => plainLayout), operands: [], outputs: [1] }] : []),
-  refuses: () => null,
+  refuses: ({ move }) => (move.kind === "reshape" ? "it moves nothing: the result is the input, seen with other extents." : null),
   estimate: (plan) => 2000 + 4 * size(plan.output.shape),
   emit: (plan, { inputs, outputs }) => {
     const indexed = plan.move.kind === "gather" || plan.move.kind === "scatterAdd";
     if (indexed) return emitIndexed(plan, { inputs, output: outputs[0] });
-    if (plan.move.kind === "reshape") return emitReshape(plan, inputs[0], outputs[0]);
-    return emitMaps(plan, plan.inputs.map((type, i) => stepsOf(type, inputs[i])), stepsOf(plan.output, outputs[0]));
+    return emitMaps(
+      plan,
+      plan.inputs.map((type, i) => exampleSteps(type, inputs[i])),
+      exampleSteps(plan.output, outputs[0]),
+    );
   },
 };
-
-/** A reshape is an alias to the planner; on its own it walks both sides as if they had one axis, which asks for no halo. */
-function emitReshape(plan: MovePlan, from: Layout, to: Layout): Emission {
-  const flat = (type: TensorType): TensorType => ({ ...type, shape: type.batched ? [type.shape[0], size(rest(type))] : [size(type.shape)] });
-  const [input, output] = [flat(plan.inputs[0]), flat(plan.output)];
-  const as: MovePlan = { move: { kind: "transpose", order: [0] }, inputs: [input], output };
-  return emitMaps(as, [stepsOf(input, { ...from, halo: [] })], stepsOf(output, { ...to, halo: [] }));
-}

@@ -20,10 +20,30 @@ for (const algorithm of [plainWindow, blockedWindow]) {
         if (algorithm.refuses(plan, choice, null, device) !== null) continue;
         taken++;
         const { input } = windowTypes(plan);
-        const cells = Float64Array.from({ length: size(input.shape) }, () => draw.pick([draw.integer(-3, 3), draw.integer(-3, 3), draw.integer(-3, 3), Number.NEGATIVE_INFINITY, ...(i % 5 === 0 ? [Number.NaN] : [])]));
+        const cells = Float64Array.from({ length: size(input.shape) }, () =>
+          draw.pick([
+            draw.integer(-3, 3),
+            draw.integer(-3, 3),
+            draw.integer(-3, 3),
+            Number.NEGATIVE_INFINITY,
+            ...(i % 5 === 0 ? [Number.NaN] : []),
+          ]),
+        );
         const [values, index] = windowOperator.reference({ ...plan, role: "select" }, [cells]);
-        const inputs = { select: [cells], scatter: [values.map((value) => (Number.isFinite(value) ? value : 1)), index], take: [cells, index] }[plan.role];
-        const { outputs, damage } = runAlone({ operator: windowOperator, algorithm, plan, device, inputs, choice, outputHalo: { low: 1, high: 2, fill: 5 } });
+        const inputs = {
+          select: [cells],
+          scatter: [values.map((value) => (Number.isFinite(value) ? value : 1)), index],
+          take: [cells, index],
+        }[plan.role];
+        const { outputs, damage } = runAlone({
+          operator: windowOperator,
+          algorithm,
+          plan,
+          device,
+          inputs,
+          choice,
+          outputHalo: { low: 1, high: 2, fill: 5 },
+        });
         assert.deepEqual(damage, [], windowOperator.line(plan));
         assert.deepEqual(outputs, windowOperator.reference(plan, inputs), windowOperator.line(plan));
       }

@@ -1,6 +1,6 @@
+import { size, strides, type TensorType } from "../../base/types.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import { whileBelow } from "../../emit/wasm/vectors.ts";
-import { size, strides, type TensorType } from "../../base/types.ts";
 import type { Algorithm, Buffers, Emission, Layout, OperandRef } from "../contract.ts";
 import { blockedLayout, type Placement, place, plainLayout, printLayout } from "../layout.ts";
 import { dimension, firstPair, readRow, rowBytes, type Target, tablesOf, walkPairs, walkTargets } from "../pair-lists.ts";
@@ -35,12 +35,16 @@ function linksOf(axis: WindowAxis, byInput: boolean): number[][] {
 function targetsOf(plan: WindowPlan, buffers: Buffers, blocked: boolean): Target[][] {
   const { input, output, index } = windowTypes(plan);
   const cells = strides(plan.axes.map((axis) => axis.input));
-  const [first, second] = plan.role === "select" ? [stepsOf(input, buffers.inputs[0]).steps, cells] : [stepsOf(plan.role === "take" ? input : output, buffers.inputs[0]).steps, stepsOf(index, buffers.inputs[1]).steps];
+  const [first, second] =
+    plan.role === "select"
+      ? [stepsOf(input, buffers.inputs[0]).steps, cells]
+      : [stepsOf(plan.role === "take" ? input : output, buffers.inputs[0]).steps, stepsOf(index, buffers.inputs[1]).steps];
   const result = stepsOf(plan.role === "scatter" ? input : output, buffers.outputs[0]).steps;
   const also = { select: () => stepsOf(index, buffers.outputs[1]).steps, scatter: () => cells, take: () => second }[plan.role]();
   const axes = plan.axes.map((axis, i): Target[] =>
     linksOf(axis, plan.role === "scatter").map((links, target) => ({
-      at: target * result[i], also: target * also[i],
+      at: target * result[i],
+      also: target * also[i],
       pairs: links.map((link) => [link * first[i], plan.role === "take" ? link * cells[i] : link * second[i]] as const),
     })),
   );
@@ -68,7 +72,9 @@ class Body {
     this.#cells = f.locals(leaf.vectors === 0 ? "i32" : "v128", count);
     this.#masks = f.locals(leaf.vectors === 0 ? "i32" : "v128", count);
     this.#lanes = f.locals("v128", leaf.vectors);
-    this.#lanes.forEach((lane, v) => f.i32x4(4 * v * laneCells, (4 * v + 1) * laneCells, (4 * v + 2) * laneCells, (4 * v + 3) * laneCells).set(lane));
+    this.#lanes.forEach((lane, v) =>
+      f.i32x4(4 * v * laneCells, (4 * v + 1) * laneCells, (4 * v + 2) * laneCells, (4 * v + 3) * laneCells).set(lane),
+    );
   }
 
   #each(body: (v: number) => void): void {
@@ -109,11 +115,31 @@ class Body {
       const [best, index, value, mask] = [this.#sums[v], this.#cells[v], this.#values[v], this.#masks[v]];
       this.#load(first, v);
       if (this.#scalar) {
-        f.tee(value).get(best).op("f32.gt").get(value).get(value).op("f32.ne").get(best).get(best).op("f32.eq").op("i32.and", "i32.or").set(mask);
+        f.tee(value)
+          .get(best)
+          .op("f32.gt")
+          .get(value)
+          .get(value)
+          .op("f32.ne")
+          .get(best)
+          .get(best)
+          .op("f32.eq")
+          .op("i32.and", "i32.or")
+          .set(mask);
         f.get(value).get(best).get(mask).op("select").set(best).get(cell).get(index).get(mask).op("select").set(index);
         return;
       }
-      f.tee(value).get(best).op("f32x4.gt").get(value).get(value).op("f32x4.ne").get(best).get(best).op("f32x4.eq").op("v128.and", "v128.or").set(mask);
+      f.tee(value)
+        .get(best)
+        .op("f32x4.gt")
+        .get(value)
+        .get(value)
+        .op("f32x4.ne")
+        .get(best)
+        .get(best)
+        .op("f32x4.eq")
+        .op("v128.and", "v128.or")
+        .set(mask);
       f.get(value).get(best).get(mask).op("v128.bitselect").set(best);
       this.#spread(cell, v);
       f.get(index).get(mask).op("v128.bitselect").set(index);
@@ -129,7 +155,10 @@ class Body {
     const f = this.#f;
     this.#each((v) => {
       f.get(at).get(from[v]);
-      if (mask !== null) f.get(mask).memory("v128.load", 16 * v).op("v128.and");
+      if (mask !== null)
+        f.get(mask)
+          .memory("v128.load", 16 * v)
+          .op("v128.and");
       f.memory(this.#scalar ? (from === this.#cells ? "i32.store" : "f32.store") : "v128.store", 16 * v);
     });
   }
@@ -187,11 +216,15 @@ function emitWindow(f: FunctionBuilder, plan: WindowPlan, dimensions: number, bu
   const [table, begin, end] = f.parameters;
   const argument = (position: number): Local => {
     const local = f.local("i32");
-    f.get(table).memory("i32.load", 4 * position).set(local);
+    f.get(table)
+      .memory("i32.load", 4 * position)
+      .set(local);
     return local;
   };
   const operands = places.map((_, i) => argument(i));
-  const lists = Array.from({ length: dimensions }, (_, d) => dimension(f, argument(places.length + 2 * d), argument(places.length + 1 + 2 * d)));
+  const lists = Array.from({ length: dimensions }, (_, d) =>
+    dimension(f, argument(places.length + 2 * d), argument(places.length + 1 + 2 * d)),
+  );
   const masks = argument(places.length + 2 * dimensions);
   const blocked = block > 1;
   const outer = blocked ? places[0].blocks : 1;
@@ -207,11 +240,29 @@ function emitWindow(f: FunctionBuilder, plan: WindowPlan, dimensions: number, bu
     const each = blocked ? outer : (counts[0] ?? 1);
     f.get(chunk).i32(each).op("i32.div_s").set(example).get(chunk).i32(each).op("i32.rem_s").set(part);
     places.forEach((at, i) => {
-      f.get(example).i32(4 * at.exampleStride).op("i32.mul").get(operands[i]).op("i32.add").i32(4 * at.origin).op("i32.add");
-      if (blocked) f.get(part).i32(4 * at.blockStride).op("i32.mul").op("i32.add");
+      f.get(example)
+        .i32(4 * at.exampleStride)
+        .op("i32.mul")
+        .get(operands[i])
+        .op("i32.add")
+        .i32(4 * at.origin)
+        .op("i32.add");
+      if (blocked)
+        f.get(part)
+          .i32(4 * at.blockStride)
+          .op("i32.mul")
+          .op("i32.add");
       f.set(bases[i]);
     });
-    if (blocked) f.get(masks).get(part).i32(outer - 1).op("i32.eq").i32(4 * block).op("i32.mul").op("i32.add").set(mask);
+    if (blocked)
+      f.get(masks)
+        .get(part)
+        .i32(outer - 1)
+        .op("i32.eq")
+        .i32(4 * block)
+        .op("i32.mul")
+        .op("i32.add")
+        .set(mask);
     emitChunk(f, plan, { lists, bytes, bases, part, body, mask: blocked ? mask : null, firstCell: block * cellsPerChannel });
   });
 }
@@ -238,7 +289,10 @@ function emitChunk(f: FunctionBuilder, plan: WindowPlan, { lists, bytes, bases, 
   const [result, second] = plan.role === "select" ? [bases[1], bases[2]] : [bases[2], bases[1]];
   if (blocked) f.get(part).i32(firstCell).op("i32.mul").set(blockCell);
   else f.i32(0).set(blockCell);
-  f.get(result).set(at).get(plan.role === "scatter" ? blockCell : second).set(also);
+  f.get(result)
+    .set(at)
+    .get(plan.role === "scatter" ? blockCell : second)
+    .set(also);
   let walked = lists;
   let rows = bytes;
   if (!blocked && lists.length > 0) {
@@ -273,27 +327,39 @@ function algorithm(id: string, blocked: boolean): Algorithm<WindowPlan> {
     layouts: (plan, fusion) => {
       if (fusion !== null) return [];
       const { inputs, outputs } = { inputs: windowOperator.inputs(plan).length, outputs: windowOperator.outputs(plan).length };
-      const choice = (layout: Layout): Algorithm<WindowPlan>["layouts"] extends (...a: never[]) => readonly (infer C)[] ? C : never => ({ inputs: Array.from({ length: inputs }, () => layout), operands: [], outputs: Array.from({ length: outputs }, () => layout.block) });
+      const choice = (layout: Layout): Algorithm<WindowPlan>["layouts"] extends (...a: never[]) => readonly (infer C)[] ? C : never => ({
+        inputs: Array.from({ length: inputs }, () => layout),
+        operands: [],
+        outputs: Array.from({ length: outputs }, () => layout.block),
+      });
       return blocked ? [16, 8].map((block) => choice(blockedLayout(block))) : [choice(plainLayout)];
     },
     refuses: (plan, choice) => {
       if (!blocked) return null;
       const [channel] = plan.axes;
       if (!plan.batched || plan.axes.length < 2) return "it needs examples, channels and at least one more axis.";
-      if (channel.kernel !== 1 || channel.stride !== 1 || channel.low + channel.high > 0) return "windows over channels cut through blocks.";
-      return channel.input % choice.outputs[0] !== 0 && channel.input < choice.outputs[0] / 2 ? `${channel.input} channels would leave most of a block of ${choice.outputs[0]} empty.` : null;
+      if (channel.kernel !== 1 || channel.stride !== 1 || channel.low + channel.high > 0)
+        return "windows over channels cut through blocks.";
+      return channel.input % choice.outputs[0] !== 0 && channel.input < choice.outputs[0] / 2
+        ? `${channel.input} channels would leave most of a block of ${choice.outputs[0]} empty.`
+        : null;
     },
     estimate: (plan) => {
       const { input, output } = windowTypes(plan);
       const visits = plan.role === "scatter" ? size(input.shape) : size(output.shape);
-      const taps = plan.axes.reduce((product, axis) => product * (plan.role === "scatter" ? Math.max(1, axis.kernel / axis.stride) : axis.kernel), 1);
+      const taps = plan.axes.reduce(
+        (product, axis) => product * (plan.role === "scatter" ? Math.max(1, axis.kernel / axis.stride) : axis.kernel),
+        1,
+      );
       return 2000 + visits * (2 + taps * 2.5) * (blocked ? 0.12 : 1);
     },
     emit(plan, buffers): Emission {
       const targets = targetsOf(plan, buffers, blocked);
       const block = buffers.outputs[0].block;
       const channels = plan.axes[0]?.input ?? 1;
-      const lanes = Int32Array.from({ length: 2 * block }, (_, i) => (i < block || i - block < channels - block * (Math.ceil(channels / block) - 1) ? -1 : 0));
+      const lanes = Int32Array.from({ length: 2 * block }, (_, i) =>
+        i < block || i - block < channels - block * (Math.ceil(channels / block) - 1) ? -1 : 0,
+      );
       const constants = [...targets.flatMap(tablesOf), lanes];
       const reads = windowOperator.inputs(plan).map((_, position): OperandRef => ({ of: "input", index: position, access: "read" }));
       const writes = windowOperator.outputs(plan).map((_, position): OperandRef => ({ of: "output", index: position, access: "write" }));
@@ -302,14 +368,21 @@ function algorithm(id: string, blocked: boolean): Algorithm<WindowPlan> {
       return {
         temporaries: [],
         constants,
-        steps: [{
-          routine: {
-            key: `${id} | ${windowOperator.line(plan).replace(/ n\d+ /, " n ")} | ${layouts}`,
-            build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitWindow(f, plan, targets.length, buffers, block)),
+        steps: [
+          {
+            routine: {
+              key: `${id} | ${windowOperator.line(plan).replace(/ n\d+ /, " n ")} | ${layouts}`,
+              build: (module) =>
+                module.function(["i32", "i32", "i32", "i32"], [], (f) => emitWindow(f, plan, targets.length, buffers, block)),
+            },
+            operands: [
+              ...reads,
+              ...writes,
+              ...constants.map((_, position): OperandRef => ({ of: "constant", index: position, access: "read" })),
+            ],
+            chunks: { each, group: plan.batched ? 1 : 0 },
           },
-          operands: [...reads, ...writes, ...constants.map((_, position): OperandRef => ({ of: "constant", index: position, access: "read" }))],
-          chunks: { each, group: plan.batched ? 1 : 0 },
-        }],
+        ],
       };
     },
   };
