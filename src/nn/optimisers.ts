@@ -24,6 +24,8 @@ const div = (a: Expression, b: Expression): Expression => call("divide", a, b);
 const sqrt = (a: Expression): Expression => call("sqrt", a);
 const square = (a: Expression): Expression => mul(a, a);
 const max = (a: Expression, b: Expression): Expression => call("max", a, b);
+/** 1 - b^t, without cancellation where b is near 1. */
+const biasOfStep = (base: number): Expression => call("negate", call("expm1", mul(step, n(Math.log(base)))));
 /** b^t by exp(t ln b). */
 const powerOfStep = (base: number, of: Expression = step): Expression => call("exp", mul(of, n(Math.log(base))));
 /** a + (b - a) w */
@@ -61,12 +63,12 @@ function adamLike(
   const start = decoupled ? mul(parameter, sub(n(1), mul(rate, n(weightDecay)))) : parameter;
   const slots: [string, number][] = [["first", 0], ["second", 0], ...(amsgrad ? [["largest", 0] as [string, number]] : [])];
   return make(kind, { beta1, beta2, epsilon, weightDecay, amsgrad }, slots, (next) => {
-    const unbiased = sqrt(sub(n(1), powerOfStep(beta2)));
+    const unbiased = sqrt(biasOfStep(beta2));
     const deviation = add(div(sqrt(next(amsgrad ? 2 : 1)), unbiased), n(epsilon));
     const moments = [towards(slot(0), g, 1 - beta1), towards(slot(1), square(g), 1 - beta2)];
     return {
       slots: amsgrad ? [...moments, max(slot(2), next(1))] : moments,
-      parameter: sub(start, div(mul(div(rate, sub(n(1), powerOfStep(beta1))), next(0)), deviation)),
+      parameter: sub(start, div(mul(div(rate, biasOfStep(beta1)), next(0)), deviation)),
     };
   });
 }
@@ -90,7 +92,7 @@ export function nadam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay 
     ],
     (next) => {
       const [mu, ahead] = [warmed(step), warmed(add(step, n(1)))];
-      const deviation = add(sqrt(div(next(1), sub(n(1), powerOfStep(beta2)))), n(epsilon));
+      const deviation = add(sqrt(div(next(1), biasOfStep(beta2))), n(epsilon));
       const byGradient = div(mul(sub(n(1), mu), g), sub(n(1), next(2)));
       const byMoment = div(mul(ahead, next(0)), sub(n(1), mul(next(2), ahead)));
       return {
@@ -160,7 +162,7 @@ export function adamax({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay
     ],
     (next) => ({
       slots: [towards(slot(0), g, 1 - beta1), max(mul(n(beta2), slot(1)), add(call("abs", g), n(epsilon)))],
-      parameter: sub(parameter, div(mul(rate, next(0)), mul(sub(n(1), powerOfStep(beta1)), next(1)))),
+      parameter: sub(parameter, div(mul(rate, next(0)), mul(biasOfStep(beta1), next(1)))),
     }),
   );
 }
@@ -185,21 +187,31 @@ export function update(optimiser: Optimiser, given: UpdateInputs): { slots: Valu
   return { slots: made, parameter: trace(formula) };
 }
 
-/** One pointwise node over just the operands that the formula reads. */
+/**
+ * One pointwise node over just the operands that the formula reads. What depends on scalars alone (learning rate, step) is worked
+ * out once in a node of its own, which all parameters share, instead of in every cell.
+ */
 function compact(expression: Expression, operands: readonly Value[]): Value {
-  const used: number[] = [];
-  const renumber = (node: Expression): Expression => {
-    if (node.kind === "constant") return node;
-    if (node.kind === "call") return call(node.name, ...node.inputs.map(renumber));
-    if (!used.includes(node.index)) used.push(node.index);
-    return operand(used.indexOf(node.index));
+  const isScalar = (part: Expression): boolean =>
+    part.kind === "call" && operandsIn(part).every((index) => operands[index].type.shape.length === 0);
+  const used: Value[] = [];
+  const operandOf = (value: Value): Expression => {
+    if (!used.includes(value)) used.push(value);
+    return operand(used.indexOf(value));
   };
-  const renumbered = renumber(expression);
-  return pointwise(
-    renumbered,
-    used.map((index) => operands[index]),
-  );
+  const renumber = (part: Expression): Expression => {
+    if (part.kind === "constant") return part;
+    if (part.kind === "operand") return operandOf(operands[part.index]);
+    return isScalar(part) ? operandOf(compact(part, operands)) : call(part.name, ...part.inputs.map(renumber));
+  };
+  // a formula of scalars is itself the node that is shared
+  const whole = isScalar(expression);
+  const plain = (part: Expression): Expression => (part.kind === "call" ? call(part.name, ...part.inputs.map(plain)) : renumber(part));
+  return pointwise(whole ? plain(expression) : renumber(expression), used);
 }
+
+const operandsIn = (expression: Expression): number[] =>
+  expression.kind === "operand" ? [expression.index] : expression.kind === "call" ? expression.inputs.flatMap(operandsIn) : [];
 
 export const optimisers: Readonly<Record<string, (options?: Record<string, never>) => Optimiser>> = {
   sgd,

@@ -29,7 +29,7 @@ export interface Scope {
   statistic(name: string, shape: readonly number[], fill: number): Value;
   /** Gives a statistic its value after this step. Takes effect in training only. */
   updateStatistic(statistic: Value, value: Value): void;
-  /** Random numbers in [0, 1), `shape` for each example: they depend on seed, step, example and this path alone. */
+  /** Random numbers in [0, 1), `shape` for each example: they depend on seed, step, example, this path, and how often it was asked before. */
   uniform(name: string, shape: readonly number[]): Value;
   /** Traces `body` under a longer path. */
   within<T>(name: string, body: () => T): T;
@@ -67,6 +67,8 @@ export class TracingScope implements Scope {
   readonly #tracer: GraphTracer;
   readonly #examples: number;
   readonly #rename: (parameter: string) => string;
+  /** How often each path has drawn numbers. */
+  readonly #draws = new Map<string, number>();
   /** Errors that already say in which layer they arose. */
   readonly #located = new WeakSet<ToeplitzError>();
 
@@ -105,6 +107,20 @@ export class TracingScope implements Scope {
 
   statistic(name: string, shape: readonly number[], fill: number): Value {
     const path = this.#path(name);
+    const known = this.statistics.get(path);
+    if (known !== undefined) {
+      if (!sameShape(known.type.shape, shape))
+        fail(
+          "net",
+          path,
+          "shape of a statistic that is used twice",
+          printType(known.type),
+          `[${shape.join(",")}]`,
+          "Give the layers names of their own.",
+        );
+      // a layer used twice goes on from its first update
+      return this.statisticUpdates.get(path)?.value ?? known.value;
+    }
     const type = tensorType(shape);
     const value = this.#tracer.state(path, type);
     this.statistics.set(path, { name: path, type, fill, value });
@@ -112,13 +128,19 @@ export class TracingScope implements Scope {
   }
 
   updateStatistic(statistic: Value, value: Value): void {
-    const name = [...this.statistics.values()].find((known) => known.value.id === statistic.id)?.name;
-    invariant(name !== undefined, () => "an update of what is no statistic");
-    if (this.training) this.statisticUpdates.set(name, { statistic, value });
+    const found = [...this.statistics.values()].find(
+      ({ name, value: state }) => statistic === (this.statisticUpdates.get(name)?.value ?? state),
+    );
+    invariant(found !== undefined, () => "an update of what is no statistic");
+    if (this.training) this.statisticUpdates.set(found.name, { statistic: found.value, value });
   }
 
   uniform(name: string, shape: readonly number[]): Value {
-    const salt = keyOf(...[...this.#path(name)].map((letter) => letter.charCodeAt(0)));
+    const path = this.#path(name);
+    const times = this.#draws.get(path) ?? 0;
+    this.#draws.set(path, times + 1);
+    const letters = [...path].map((letter) => letter.charCodeAt(0));
+    const salt = keyOf(...letters, ...(times === 0 ? [] : [times]));
     const scalar: TensorType = { dtype: "i32", shape: [], batched: false };
     const ids: TensorType = { dtype: "i32", shape: [this.#examples], batched: true };
     return randomUniform(this.#tracer.input("seed", scalar), this.#tracer.input("step", scalar), this.#tracer.input("ids", ids), {

@@ -1,5 +1,5 @@
 import { fail } from "../base/errors.ts";
-import { type DType, size, type TensorType, tensorType } from "../base/types.ts";
+import { type DType, printType, size, type TensorType, tensorType } from "../base/types.ts";
 import { gradients } from "../graph/differentiate.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Session } from "../graph/session.ts";
@@ -103,6 +103,14 @@ function outputTaps({ tracer, scope }: Traced, taps: readonly string[] = []): vo
   }
 }
 
+/** Loss of each example, checked. */
+function lossesOf(loss: Loss, { outputs, targets }: Traced): Value {
+  const losses = loss(outputs, targets);
+  const hint = "A loss is one number for each example: take the mean over its other axes.";
+  if (!losses.type.batched || losses.type.shape.length !== 1) fail("loss", "", "result", "[examples]", printType(losses.type), hint);
+  return losses;
+}
+
 /**
  * Traces a training step: forward, loss (mean over the run's examples), backward and update as one graph.
  * Feeds: inputs and targets by name, `learningRate` (f32), `step` (i32, from 1), and where the net draws numbers `seed` and `ids`.
@@ -110,8 +118,8 @@ function outputTaps({ tracer, scope }: Traced, taps: readonly string[] = []): vo
  */
 export function traceTraining(net: Net, options: TrainingOptions): TracedStep {
   const traced = trace(net, options, true);
-  const { tracer, scope, outputs, targets } = traced;
-  const losses = options.loss(outputs, targets);
+  const { tracer, scope, outputs } = traced;
+  const losses = lossesOf(options.loss, traced);
   const loss = divide(sum(losses), tracer.examples());
   const parameters = [...scope.parameters.values()].map((parameter) => ({
     ...parameter,
@@ -127,7 +135,8 @@ export function traceTraining(net: Net, options: TrainingOptions): TracedStep {
     return gradient === null ? [] : [{ ...parameter, gradient }];
   });
   const states: Statistic[] = [...scope.statistics.values()].map(({ name, type, fill }) => ({ name, type, fill }));
-  tracer.within("update", () => traceUpdates(tracer, followed, options, states));
+  const still = parameters.filter(({ name }) => !followed.some((other) => other.name === name));
+  tracer.within("update", () => traceUpdates(tracer, followed, still, options, states));
   for (const { statistic, value } of scope.statisticUpdates.values()) tracer.update(statistic, value);
   tracer.output("loss", loss);
   for (const [name, value] of Object.entries(outputs)) tracer.output(name, value);
@@ -147,7 +156,13 @@ interface Followed {
   readonly gradient: Value;
 }
 
-function traceUpdates(tracer: GraphTracer, parameters: readonly Followed[], options: TrainingOptions, states: Statistic[]): void {
+function traceUpdates(
+  tracer: GraphTracer,
+  parameters: readonly Followed[],
+  still: readonly Omit<Followed, "gradient">[],
+  options: TrainingOptions,
+  states: Statistic[],
+): void {
   const declare = (name: string, type: TensorType, fill: number): Value => {
     states.push({ name, type, fill });
     return tracer.state(name, type);
@@ -162,21 +177,26 @@ function traceUpdates(tracer: GraphTracer, parameters: readonly Followed[], opti
           tracer.update(kept, phase === "apply" ? tracer.constant({ shape: parameter.type.shape, fill: 0 }) : total);
           return phase === "apply" ? [{ ...parameter, gradient: divide(total, tracer.input("batches", tensorType([]))) }] : [];
         });
-  const clipped = clip(ready, options.clip ?? {});
-  for (const { name, type, value, gradient } of clipped) {
-    const learningRate = tracer.input("learningRate", tensorType([]));
-    const step = tracer.input("step", tensorType([], false, "i32"));
+  if (phase === "accumulate") return;
+  const learningRate = tracer.input("learningRate", tensorType([]));
+  const step = tracer.input("step", tensorType([], false, "i32"));
+  const average = (name: string, type: TensorType, value: Value): void => {
+    if (options.average !== undefined) traceAverage(tracer, declare(averageName(name), type, 0), value, step, options.average);
+  };
+  // what does not change has an average too: an evaluation reads the averages of all
+  for (const { name, type, value } of still) average(name, type, value);
+  for (const { name, type, value, gradient } of clip(ready, options.clip ?? {})) {
     const slots = options.optimiser.slots.map((slot) => declare(`optimiser/${slot.name}/${name}`, type, slot.fill));
     const next = update(options.optimiser, { parameter: value, gradient, learningRate, step, slots });
     slots.forEach((slot, i) => tracer.update(slot, next.slots[i]));
     tracer.update(value, next.parameter);
-    if (options.average !== undefined) traceAverage(tracer, declare(averageName(name), type, 0), next.parameter, step, options.average);
+    average(name, type, next.parameter);
   }
 }
 
 export const averageName = (parameter: string): string => `average/${parameter}`;
 
-/** a' = d a + (1 - d) p with d = min(decay, step / (step + 9)), so that the first steps do not drag the start along; the first step copies. */
+/** a' = d a + (1 - d) p with d = min(decay, (step - 1) / (step + 8)): the first step copies, and the start is soon forgotten. */
 function traceAverage(tracer: GraphTracer, average: Value, parameter: Value, step: Value, decay: number): void {
   const [before, now, count] = [0, 1, 2].map(operand);
   const young = call("divide", call("subtract", count, constant(1)), call("add", count, constant(8)));
@@ -203,8 +223,8 @@ function clip(parameters: readonly Followed[], { norm, value }: { readonly norm?
 /** Traces a net for inference: outputs, taps and, with a loss, `loss` of each example. `averaged` reads the moving averages of the parameters. */
 export function traceEvaluation(net: Net, options: TraceOptions & { readonly loss?: Loss; readonly averaged?: boolean }): TracedStep {
   const traced = trace(net, options, false, options.averaged === true ? averageName : undefined);
-  const { tracer, scope, outputs, targets } = traced;
-  if (options.loss !== undefined) tracer.output("loss", options.loss(outputs, targets));
+  const { tracer, scope, outputs } = traced;
+  if (options.loss !== undefined) tracer.output("loss", lossesOf(options.loss, traced));
   for (const [name, value] of Object.entries(outputs)) tracer.output(name, value);
   outputTaps(traced, options.taps);
   const states = [...scope.statistics.values()].map(({ name, type, fill }) => ({ name, type, fill }));
