@@ -12,7 +12,8 @@ import type { GraphTracer } from "./trace.ts";
  * Throws: when `loss` is not a scalar.
  */
 export function gradients(loss: Value, of: readonly Value[]): (Value | null)[] {
-  if (loss.type.shape.length !== 0) fail("gradients", "", "loss", "a scalar (shape [])", printType(loss.type), "Reduce it with sum or mean first.");
+  if (loss.type.shape.length !== 0)
+    fail("gradients", "", "loss", "a scalar (shape [])", printType(loss.type), "Reduce it with sum or mean first.");
   const graph = loss.graph as GraphTracer;
   const needed = dependents(graph, of);
   const found = new Map<number, Value>([[loss.id, graph.constant({ shape: [], fill: 1 })]]);
@@ -27,7 +28,10 @@ export function gradients(loss: Value, of: readonly Value[]): (Value | null)[] {
     node.inputs.forEach((input, position) => {
       const gradient = inputGradients[position];
       if (gradient === undefined || !needed.has(input)) return;
-      invariant(printType(gradient.type) === printType(values.inputs[position].type), () => `${node.operator.name}: gradient ${printType(gradient.type)} of input ${printType(values.inputs[position].type)}`);
+      invariant(
+        printType(gradient.type) === printType(values.inputs[position].type),
+        () => `${node.operator.name}: gradient ${printType(gradient.type)} of input ${printType(values.inputs[position].type)}`,
+      );
       const before = found.get(input);
       found.set(input, before === undefined ? gradient : sum(before, gradient));
     });

@@ -17,7 +17,8 @@ export function hoist(graph: Graph): Graph {
   const known = new Map<string, number>();
   for (const node of graph.nodes) {
     const next = node.operator === pointwiseOperator && node.fusion === null ? hoistNode(node, values, nodes, known) : node;
-    for (const [output, value] of next.outputs.entries()) values[value] = { type: values[value].type, source: { kind: "node", node: nodes.length, output } };
+    for (const [output, value] of next.outputs.entries())
+      values[value] = { type: values[value].type, source: { kind: "node", node: nodes.length, output } };
     nodes.push(next);
   }
   return { ...graph, values, nodes };
@@ -27,9 +28,11 @@ function hoistNode(node: GraphNode, values: GraphValue[], nodes: GraphNode[], kn
   const plan = node.plan as PointwisePlan;
   const limit = size(plan.output.shape) / smaller;
   const inputs = [...node.inputs];
-  const cells = (expression: Expression): number => operandsOf(expression).reduce((most, index) => Math.max(most, size(values[node.inputs[index]].type.shape)), 0);
+  const cells = (expression: Expression): number =>
+    operandsOf(expression).reduce((most, index) => Math.max(most, size(values[node.inputs[index]].type.shape)), 0);
   // one operand sets a bound on the size only when shapes nest, as they do in broadcasting of channels and scalars
-  const small = (expression: Expression): boolean => expression.kind === "call" && operandsOf(expression).length > 0 && cells(expression) <= limit && !plan.tile;
+  const small = (expression: Expression): boolean =>
+    expression.kind === "call" && operandsOf(expression).length > 0 && cells(expression) <= limit && !plan.tile;
   const take = (expression: Expression): Expression => operand(inputs.push(made(expression, node, values, nodes, known)) - 1);
   const walk = (expression: Expression): Expression => {
     if (expression.kind !== "call") return expression;
@@ -43,7 +46,15 @@ function hoistNode(node: GraphNode, values: GraphValue[], nodes: GraphNode[], kn
   const expression = renumber(hoisted, used);
   const options = { expression };
   const next = used.map((index) => inputs[index]);
-  return { ...node, options, plan: pointwiseOperator.plan(options, next.map((value) => values[value].type)), inputs: next };
+  return {
+    ...node,
+    options,
+    plan: pointwiseOperator.plan(
+      options,
+      next.map((value) => values[value].type),
+    ),
+    inputs: next,
+  };
 }
 
 /** Value of a hoisted part: an earlier node of the same formula over the same values, or a new one. */
@@ -54,7 +65,10 @@ function made(expression: Expression, node: GraphNode, values: GraphValue[], nod
   const key = `${JSON.stringify(options)} ${inputs.join(" ")}`;
   const before = known.get(key);
   if (before !== undefined) return before;
-  const plan = pointwiseOperator.plan(options, inputs.map((value) => values[value].type));
+  const plan = pointwiseOperator.plan(
+    options,
+    inputs.map((value) => values[value].type),
+  );
   const [type] = pointwiseOperator.outputs(plan);
   const value = values.push({ type, source: { kind: "node", node: nodes.length, output: 0 } }) - 1;
   nodes.push({ operator: node.operator, options, plan, inputs, outputs: [value], path: node.path, fusion: null });
@@ -74,7 +88,8 @@ function groupFactors(expression: Expression, small: (factor: Expression) => boo
   return call("multiply", product(many), product(few));
 }
 
-const factorsOf = (expression: Expression): Expression[] => (expression.kind === "call" && expression.name === "multiply" ? expression.inputs.flatMap(factorsOf) : [expression]);
+const factorsOf = (expression: Expression): Expression[] =>
+  expression.kind === "call" && expression.name === "multiply" ? expression.inputs.flatMap(factorsOf) : [expression];
 
 const renumber = (expression: Expression, used: readonly number[]): Expression =>
   rebuild(expression, (part) => (part.kind === "operand" ? operand(used.indexOf(part.index)) : part));

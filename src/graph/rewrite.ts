@@ -56,7 +56,10 @@ export function fuse(graph: Graph, accepts: Accepts): Graph {
       for (const output of absorbed.node.outputs) producer.set(output, index);
     }
   }
-  return withNodes(graph, nodes.filter((node): node is GraphNode => node !== null));
+  return withNodes(
+    graph,
+    nodes.filter((node): node is GraphNode => node !== null),
+  );
 }
 
 function countUses(graph: Graph): Map<number, number> {
@@ -69,23 +72,33 @@ function countUses(graph: Graph): Map<number, number> {
 }
 
 /** One producer of the node's operands taken into it, or null when there is none that can be. */
-function absorb(graph: Graph, nodes: readonly (GraphNode | null)[], node: GraphNode, producer: Map<number, number>, uses: Map<number, number>, accepts: Accepts): { from: number; node: GraphNode } | null {
+function absorb(
+  graph: Graph,
+  nodes: readonly (GraphNode | null)[],
+  node: GraphNode,
+  producer: Map<number, number>,
+  uses: Map<number, number>,
+  accepts: Accepts,
+): { from: number; node: GraphNode } | null {
   const plan = node.plan as PointwisePlan;
   for (const value of new Set(node.inputs)) {
     const from = producer.get(value);
     const made = from === undefined ? null : nodes[from];
     if (from === undefined || made === null || uses.get(value) !== 1 || made.outputs.length !== 1) continue;
     if (!sameShape(graph.values[value].type.shape, plan.output.shape)) continue;
-    const fused = made.operator.name === "pointwise" ? joinPointwise(graph, made, node, value) : asEpilogue(graph, made, node, value, accepts);
+    const fused =
+      made.operator.name === "pointwise" ? joinPointwise(graph, made, node, value) : asEpilogue(graph, made, node, value, accepts);
     if (fused !== null) return { from, node: fused };
   }
   return null;
 }
 
 /** The formula with every operand replaced by what `by` says. */
-const replace = (expression: Expression, by: (index: number) => Expression): Expression => rebuild(expression, (part) => (part.kind === "operand" ? by(part.index) : part));
+const replace = (expression: Expression, by: (index: number) => Expression): Expression =>
+  rebuild(expression, (part) => (part.kind === "operand" ? by(part.index) : part));
 
-const calls = (expression: Expression): number => (expression.kind === "call" ? 1 + expression.inputs.reduce((sum, input) => sum + calls(input), 0) : 0);
+const calls = (expression: Expression): number =>
+  expression.kind === "call" ? 1 + expression.inputs.reduce((sum, input) => sum + calls(input), 0) : 0;
 
 function joinPointwise(graph: Graph, made: GraphNode, node: GraphNode, value: number): GraphNode | null {
   const [inner, outer] = [made.plan as PointwisePlan, node.plan as PointwisePlan];
@@ -96,12 +109,23 @@ function joinPointwise(graph: Graph, made: GraphNode, node: GraphNode, value: nu
   const joined = replace(outer.expression, (index) => (node.inputs[index] === value ? produced : at(node.inputs[index])));
   // an operand that is no longer read goes, unless it alone gives the result its shape
   const read = new Set(operandsOf(joined));
-  const kept = neededOperands(inputs.map((input, index) => ({ type: graph.values[input].type, read: read.has(index) })), outer.tile);
+  const kept = neededOperands(
+    inputs.map((input, index) => ({ type: graph.values[input].type, read: read.has(index) })),
+    outer.tile,
+  );
   const expression = replace(joined, (index) => operand(kept.indexOf(index)));
   if (kept.length > mostOperands || calls(expression) > mostCalls) return null;
   const options = { expression, ...(outer.tile ? { tile: true } : {}) };
   const left = kept.map((index) => inputs[index]);
-  return { ...node, options, plan: node.operator.plan(options, left.map((input) => graph.values[input].type)), inputs: left };
+  return {
+    ...node,
+    options,
+    plan: node.operator.plan(
+      options,
+      left.map((input) => graph.values[input].type),
+    ),
+    inputs: left,
+  };
 }
 
 /** The formula after the one that the node already ends with, if any. */
@@ -110,7 +134,10 @@ function asEpilogue(graph: Graph, made: GraphNode, node: GraphNode, value: numbe
   const own = ownInputs(made);
   const operands = [...new Set([...made.inputs.slice(own), ...node.inputs.filter((input) => input !== value)])];
   const at = (input: number): Expression => operand(1 + operands.indexOf(input));
-  const result = made.fusion === null ? operand(0) : replace(made.fusion.epilogue, (index) => (index === 0 ? operand(0) : at(made.inputs[own + index - 1])));
+  const result =
+    made.fusion === null
+      ? operand(0)
+      : replace(made.fusion.epilogue, (index) => (index === 0 ? operand(0) : at(made.inputs[own + index - 1])));
   const epilogue = replace(plan.expression, (index) => (node.inputs[index] === value ? result : at(node.inputs[index])));
   const fusion: Fusion = { epilogue, operands: operands.map((input) => graph.values[input].type) };
   if (operands.length > 4 || calls(epilogue) > mostCalls || !accepts(made, fusion)) return null;

@@ -50,9 +50,17 @@ export class GraphTracer implements Tracer {
     const dtype = "data" in content ? content.dtype : "f32";
     const type: TensorType = { dtype, shape: content.shape, batched: false };
     if ("data" in content) {
-      invariant(content.data.length === size(content.shape), () => `constant of ${content.data.length} cells for shape ${content.shape.join("x")}`);
+      invariant(
+        content.data.length === size(content.shape),
+        () => `constant of ${content.data.length} cells for shape ${content.shape.join("x")}`,
+      );
     }
-    const key = "fill" in content ? `fill ${content.fill} ${content.shape.join("x")}` : content.data.length <= 64 ? `data ${dtype} ${content.shape.join("x")} ${content.data.join(" ")}` : null;
+    const key =
+      "fill" in content
+        ? `fill ${content.fill} ${content.shape.join("x")}`
+        : content.data.length <= 64
+          ? `data ${dtype} ${content.shape.join("x")} ${content.data.join(" ")}`
+          : null;
     const source: Source = { kind: "constant", content };
     return key === null ? this.#value(type, source) : this.#once(key, type, source);
   }
@@ -66,7 +74,10 @@ export class GraphTracer implements Tracer {
     const key = `${operator.name} ${JSON.stringify(options)} ${inputs.map((input) => input.id).join(" ")}`;
     const known = this.#calls.get(key);
     if (known !== undefined) return known;
-    const plan = operator.plan(options, inputs.map((input) => input.type));
+    const plan = operator.plan(
+      options,
+      inputs.map((input) => input.type),
+    );
     const node = this.#nodes.length;
     const outputs = operator.outputs(plan).map((type, output) => this.#value(type, { kind: "node", node, output }));
     this.#calls.set(key, outputs);
@@ -103,7 +114,10 @@ export class GraphTracer implements Tracer {
   update(state: Value, value: Value): void {
     const { source } = this.#values[state.id];
     invariant(source.kind === "state", () => "only a state can be updated");
-    invariant(sameShape(state.type.shape, value.type.shape), () => `update of ${source.name}: ${printType(value.type)} into ${printType(state.type)}`);
+    invariant(
+      sameShape(state.type.shape, value.type.shape),
+      () => `update of ${source.name}: ${printType(value.type)} into ${printType(state.type)}`,
+    );
     invariant(!this.#updates.some((update) => update.state === source.name), () => `state ${source.name} is updated twice`);
     this.#updates.push({ state: source.name, value: value.id });
   }
@@ -125,4 +139,8 @@ export class GraphTracer implements Tracer {
 }
 
 /** A host tensor of f32 cells. */
-export const tensor = (shape: readonly number[], data: ArrayLike<number>): Tensor => ({ dtype: "f32", shape, data: Float32Array.from(data) });
+export const tensor = (shape: readonly number[], data: ArrayLike<number>): Tensor => ({
+  dtype: "f32",
+  shape,
+  data: Float32Array.from(data),
+});

@@ -64,7 +64,13 @@ export function axisTerms(axis: Axis): { copy: number; tap: number; input: numbe
 export type Padding = "valid" | "same" | "full" | "causal" | number | { readonly low: number; readonly high: number };
 
 /** Cells of padding that a word stands for. `same`: output = ceil(n / s), the odd cell at the high end. */
-export function paddingCells(padding: Padding, input: number, kernel: number, stride: number, dilation: number): { low: number; high: number } {
+export function paddingCells(
+  padding: Padding,
+  input: number,
+  kernel: number,
+  stride: number,
+  dilation: number,
+): { low: number; high: number } {
   const reach = span(kernel, dilation) - 1;
   if (typeof padding === "number") return { low: padding, high: padding };
   if (typeof padding === "object") return { low: padding.low, high: padding.high };

@@ -46,14 +46,29 @@ export function place(type: TensorType, layout: Layout): Placement {
   const origin = strides.reduce((sum, stride, i) => sum + stride * halo[i].low, 0);
   const examples = type.batched ? type.shape[0] : 1;
   const exampleStride = blocks * step;
-  return { examples, exampleStride, channels, block: layout.block, blocks, blockStride: step, extents, strides, halo, origin, words: examples * exampleStride };
+  return {
+    examples,
+    exampleStride,
+    channels,
+    block: layout.block,
+    blocks,
+    blockStride: step,
+    extents,
+    strides,
+    halo,
+    origin,
+    words: examples * exampleStride,
+  };
 }
 
 /** Words from the start of the buffer to one cell. For tests and conversions on the host. */
 export function wordOf(at: Placement, example: number, channel: number, cell: readonly number[]): number {
   const lane = channel % at.block;
   const block = (channel - lane) / at.block;
-  return cell.reduce((sum, position, i) => sum + position * at.strides[i], example * at.exampleStride + block * at.blockStride + at.origin + lane);
+  return cell.reduce(
+    (sum, position, i) => sum + position * at.strides[i],
+    example * at.exampleStride + block * at.blockStride + at.origin + lane,
+  );
 }
 
 /** `plain`, `b16`, `b16+1:1x1:1`, with the fill where it is not zero: part of routine keys and of `explain()`. */

@@ -37,10 +37,21 @@ export function choose(graph: Graph, algorithms: readonly Algorithm[], device: D
 export const isAlias = (node: GraphNode): boolean => node.operator.alias?.(node.plan) === true && node.fusion === null;
 
 function alias(node: GraphNode): Choice {
-  return { algorithm: null, layout: { inputs: [plainLayout], operands: [], outputs: node.outputs.map(() => 1) }, estimate: 0, refusals: [] };
+  return {
+    algorithm: null,
+    layout: { inputs: [plainLayout], operands: [], outputs: node.outputs.map(() => 1) },
+    estimate: 0,
+    refusals: [],
+  };
 }
 
-function chooseOne(graph: Graph, node: GraphNode, algorithms: readonly Algorithm[], device: Device, homes: readonly (Layout | undefined)[]): Choice {
+function chooseOne(
+  graph: Graph,
+  node: GraphNode,
+  algorithms: readonly Algorithm[],
+  device: Device,
+  homes: readonly (Layout | undefined)[],
+): Choice {
   const refusals: string[] = [];
   let best: { choice: Choice; total: number } | null = null;
   for (const algorithm of algorithms) {

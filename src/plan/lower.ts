@@ -37,7 +37,8 @@ export class Lowering {
   run(): void {
     const { values, nodes, updates, outputs } = this.#graph;
     values.forEach(({ source, type }, value) => {
-      if (source.kind !== "node") this.#hold(value, plainLayout, this.#buffer(size(type.shape), sourceUse(source), { type, layout: plainLayout }));
+      if (source.kind !== "node")
+        this.#hold(value, plainLayout, this.#buffer(size(type.shape), sourceUse(source), { type, layout: plainLayout }));
     });
     nodes.forEach((node, index) => {
       this.#node = index;
@@ -48,7 +49,9 @@ export class Lowering {
     const held = finals.map(({ value }) => this.#buffer(size(values[value].type.shape), { kind: "transient" }, null));
     // two passes: an update may read a state that another update writes
     finals.forEach(({ value }, i) => this.#copy(this.#bare(value), held[i], values[value].type, "hold update"));
-    finals.forEach(({ state, value }, i) => this.#copy(held[i], this.#stateBuffer(state, values[value].type), values[value].type, `update ${state}`));
+    finals.forEach(({ state, value }, i) =>
+      this.#copy(held[i], this.#stateBuffer(state, values[value].type), values[value].type, `update ${state}`),
+    );
     for (const { name, value } of outputs) {
       const { type } = values[value];
       const source = this.#bare(value);
@@ -90,7 +93,16 @@ export class Lowering {
     const layout: Layout = fits(this.#homes[value]) ? this.#homes[value] : need;
     const target = this.#buffer(place(type, layout).words, { kind: "transient" }, { type, layout });
     const { routine, chunks } = conversion(type, from.layout, layout, this.#device);
-    this.#step({ routine, chunks, node: this.#node, label: `convert ${printLayout(from.layout)} -> ${printLayout(layout)}`, operands: [{ buffer: from.buffer, access: "read" }, { buffer: target, access: "write" }] });
+    this.#step({
+      routine,
+      chunks,
+      node: this.#node,
+      label: `convert ${printLayout(from.layout)} -> ${printLayout(layout)}`,
+      operands: [
+        { buffer: from.buffer, access: "read" },
+        { buffer: target, access: "write" },
+      ],
+    });
     this.#fill(type, layout, target);
     this.#hold(value, layout, target);
     return target;
@@ -104,7 +116,16 @@ export class Lowering {
 
   #copy(source: number, target: number, type: TensorType, label: string): void {
     const { routine, chunks } = conversion(type, plainLayout, plainLayout, this.#device);
-    this.#step({ routine, chunks, node: this.#node, label, operands: [{ buffer: source, access: "read" }, { buffer: target, access: "write" }] });
+    this.#step({
+      routine,
+      chunks,
+      node: this.#node,
+      label,
+      operands: [
+        { buffer: source, access: "read" },
+        { buffer: target, access: "write" },
+      ],
+    });
   }
 
   #step(step: PlannedStep): void {
@@ -114,20 +135,30 @@ export class Lowering {
   #lower(node: GraphNode, { algorithm, layout: choice }: Choice): void {
     const own = ownInputs(node);
     const { values } = this.#graph;
-    const buffers = node.inputs.map((value, i) => (algorithm === null ? this.#bare(value) : this.#need(value, i < own ? choice.inputs[i] : choice.operands[i - own])));
+    const buffers = node.inputs.map((value, i) =>
+      algorithm === null ? this.#bare(value) : this.#need(value, i < own ? choice.inputs[i] : choice.operands[i - own]),
+    );
     if (algorithm === null) {
       this.#hold(node.outputs[0], plainLayout, buffers[0]);
       return;
     }
     const layouts = buffers.map((buffer) => this.buffers[buffer].value?.layout ?? plainLayout);
     const outputs = node.outputs.map((value) => this.#homes[value]);
-    const emission = algorithm.emit(node.plan, { inputs: layouts.slice(0, own), operands: layouts.slice(own), outputs }, node.fusion, this.#device);
+    const emission = algorithm.emit(
+      node.plan,
+      { inputs: layouts.slice(0, own), operands: layouts.slice(own), outputs },
+      node.fusion,
+      this.#device,
+    );
     const targets = node.outputs.map((value, i) => {
       const { type } = values[value];
       const state = this.#direct.get(value);
-      const direct = state !== undefined && outputs[i].block === 1 && outputs[i].halo.length === 0 && this.#mayWrite(state, type, buffers, emission);
+      const direct =
+        state !== undefined && outputs[i].block === 1 && outputs[i].halo.length === 0 && this.#mayWrite(state, type, buffers, emission);
       if (direct) this.#wroteDirectly.add(value);
-      return direct ? this.#stateBuffer(state, type) : this.#buffer(place(type, outputs[i]).words, { kind: "transient" }, { type, layout: outputs[i] });
+      return direct
+        ? this.#stateBuffer(state, type)
+        : this.#buffer(place(type, outputs[i]).words, { kind: "transient" }, { type, layout: outputs[i] });
     });
     this.#emit(emission, buffers.slice(0, own), buffers.slice(own), targets, algorithm.id);
     node.outputs.forEach((value, i) => {
@@ -147,8 +178,12 @@ export class Lowering {
   #emit(emission: Emission, inputs: readonly number[], operands: readonly number[], outputs: readonly number[], label: string): void {
     const temporaries = emission.temporaries.map((bytes) => this.#buffer(Math.ceil(bytes / 4), { kind: "transient" }, null));
     const constants = emission.constants.map((table) => this.#buffer(table.length, { kind: "constant", content: table }, null));
-    const resolve = ({ of, index, access }: OperandRef): PlannedOperand => ({ buffer: { input: inputs, operand: operands, output: outputs, temporary: temporaries, constant: constants }[of][index], access });
-    for (const { routine, operands: refs, chunks } of emission.steps) this.#step({ routine, chunks, node: this.#node, label, operands: refs.map(resolve) });
+    const resolve = ({ of, index, access }: OperandRef): PlannedOperand => ({
+      buffer: { input: inputs, operand: operands, output: outputs, temporary: temporaries, constant: constants }[of][index],
+      access,
+    });
+    for (const { routine, operands: refs, chunks } of emission.steps)
+      this.#step({ routine, chunks, node: this.#node, label, operands: refs.map(resolve) });
   }
 }
 
@@ -164,20 +199,32 @@ function homeLayouts(graph: Graph, choices: readonly Choice[]): Layout[] {
       homes[value] = { block: choices[index].layout.outputs[i], halo: [], fill: 0 };
     });
   });
-  const aliased = new Set(graph.nodes.flatMap((node, index) => (choices[index].algorithm === null ? [...node.inputs, ...node.outputs] : [])));
+  const aliased = new Set(
+    graph.nodes.flatMap((node, index) => (choices[index].algorithm === null ? [...node.inputs, ...node.outputs] : [])),
+  );
   const wishes = new Map<number, Layout[]>();
   graph.nodes.forEach((node, index) => {
     const own = ownInputs(node);
     node.inputs.forEach((value, i) => {
       const need = i < own ? choices[index].layout.inputs[i] : choices[index].layout.operands[i - own];
-      if (need.block === homes[value].block && need.halo.some(({ low, high }) => low > 0 || high > 0)) wishes.set(value, [...(wishes.get(value) ?? []), need]);
+      if (need.block === homes[value].block && need.halo.some(({ low, high }) => low > 0 || high > 0))
+        wishes.set(value, [...(wishes.get(value) ?? []), need]);
     });
   });
   for (const [value, needs] of wishes) {
     // an input, a state or an alias lies in a buffer that others see as plain: its halo goes into a copy
     if (graph.values[value].source.kind !== "node" || (aliased.has(value) && homes[value].block === 1)) continue;
     const { fill } = needs[0];
-    const halo = needs.filter((need) => Object.is(need.fill, fill)).reduce<readonly Margin[]>((union, need) => need.halo.map(({ low, high }, axis) => ({ low: Math.max(low, union[axis]?.low ?? 0), high: Math.max(high, union[axis]?.high ?? 0) })), []);
+    const halo = needs
+      .filter((need) => Object.is(need.fill, fill))
+      .reduce<readonly Margin[]>(
+        (union, need) =>
+          need.halo.map(({ low, high }, axis) => ({
+            low: Math.max(low, union[axis]?.low ?? 0),
+            high: Math.max(high, union[axis]?.high ?? 0),
+          })),
+        [],
+      );
     homes[value] = { block: homes[value].block, halo, fill };
   }
   return homes;

@@ -46,5 +46,11 @@ export function planMemory(buffers: readonly Buffer[], { lives, derived, stages 
   }
   const live = new Float64Array(derived.length + stages.length + 1);
   for (const { id, words } of sharing) for (let at = lives[id].first; at <= lives[id].last; at++) live[at] += bufferBytes(words);
-  return { offsets, kept, transientBytes: placed.reduce((most, { end }) => Math.max(most, end), 0), keptBytes, liveBytes: live.reduce((most, bytes) => Math.max(most, bytes), 0) };
+  return {
+    offsets,
+    kept,
+    transientBytes: placed.reduce((most, { end }) => Math.max(most, end), 0),
+    keptBytes,
+    liveBytes: live.reduce((most, bytes) => Math.max(most, bytes), 0),
+  };
 }

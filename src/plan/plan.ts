@@ -28,7 +28,9 @@ export interface PlanOptions {
 export function plan(traced: Graph, algorithms: readonly Algorithm[], device: Device, options: PlanOptions = {}): Plan {
   const pruned = prune(traced);
   const accepts = (node: GraphNode, fusion: Fusion): boolean =>
-    algorithms.some((algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0);
+    algorithms.some(
+      (algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0,
+    );
   const graph = options.fusion === false ? pruned : fuse(hoist(pruned), accepts);
   const choices = choose(graph, algorithms, device);
   const lowering = new Lowering(graph, choices, device);

@@ -16,8 +16,14 @@ export interface Schedule {
 /** Parts the steps into derived and per-run ones, and both into stages. */
 export function schedule(buffers: readonly Buffer[], steps: readonly PlannedStep[]): Schedule {
   const derivedSteps = findDerived(buffers, steps);
-  const derived = stagesOf(steps, steps.flatMap((_, index) => (derivedSteps.has(index) ? [index] : [])));
-  const stages = stagesOf(steps, steps.flatMap((_, index) => (derivedSteps.has(index) ? [] : [index])));
+  const derived = stagesOf(
+    steps,
+    steps.flatMap((_, index) => (derivedSteps.has(index) ? [index] : [])),
+  );
+  const stages = stagesOf(
+    steps,
+    steps.flatMap((_, index) => (derivedSteps.has(index) ? [] : [index])),
+  );
   const lives = buffers.map(() => ({ first: Number.POSITIVE_INFINITY, last: -1, kept: false }));
   [...derived, ...stages].forEach((stage, at) => {
     for (const index of stage) {
@@ -35,7 +41,9 @@ export function schedule(buffers: readonly Buffer[], steps: readonly PlannedStep
 /** Steps that read nothing but constants, states that this program never writes, and results of such steps. */
 function findDerived(buffers: readonly Buffer[], steps: readonly PlannedStep[]): Set<number> {
   const written = new Set(steps.flatMap((step) => step.operands.filter(({ access }) => access !== "read").map(({ buffer }) => buffer)));
-  const fixed = new Set(buffers.filter(({ use, id }) => use.kind === "constant" || (use.kind === "state" && !written.has(id))).map(({ id }) => id));
+  const fixed = new Set(
+    buffers.filter(({ use, id }) => use.kind === "constant" || (use.kind === "state" && !written.has(id))).map(({ id }) => id),
+  );
   const writers = new Map<number, number[]>();
   steps.forEach((step, index) => {
     for (const { buffer, access } of step.operands) if (access !== "read") writers.set(buffer, [...(writers.get(buffer) ?? []), index]);
@@ -45,7 +53,13 @@ function findDerived(buffers: readonly Buffer[], steps: readonly PlannedStep[]):
   for (let changed = true; changed; ) {
     changed = false;
     for (const index of candidate) {
-      const holds = steps[index].operands.every(({ buffer }) => fixed.has(buffer) || (buffers[buffer].use.kind === "transient" && (writers.get(buffer) ?? []).length > 0 && (writers.get(buffer) ?? []).every((writer) => candidate.has(writer))));
+      const holds = steps[index].operands.every(
+        ({ buffer }) =>
+          fixed.has(buffer) ||
+          (buffers[buffer].use.kind === "transient" &&
+            (writers.get(buffer) ?? []).length > 0 &&
+            (writers.get(buffer) ?? []).every((writer) => candidate.has(writer))),
+      );
       if (holds) continue;
       candidate.delete(index);
       changed = true;

@@ -1,7 +1,14 @@
 import { invariant } from "../../base/errors.ts";
 import { Bytes } from "./bytes.ts";
 import {
-  type LaneMemoryOpcode, type LaneOpcode, laneMemoryOpcodes, laneOpcodes, type MemoryOpcode, memoryOpcodes, type Opcode, opcodes,
+  type LaneMemoryOpcode,
+  type LaneOpcode,
+  laneMemoryOpcodes,
+  laneOpcodes,
+  type MemoryOpcode,
+  memoryOpcodes,
+  type Opcode,
+  opcodes,
 } from "./opcodes.ts";
 
 export type ValueType = "i32" | "f32" | "f64" | "v128";

@@ -39,7 +39,11 @@ export const gridLinear: Operator<GridLinearPlan, GridLinearOptions> = {
 };
 
 /** T is trilinear: the derivative of any role with respect to one of its arguments is the role of that argument. */
-function gradientGridLinear(plan: GridLinearPlan, { inputs: [first, second] }: NodeValues, [gradient]: readonly (Value | undefined)[]): (Value | undefined)[] {
+function gradientGridLinear(
+  plan: GridLinearPlan,
+  { inputs: [first, second] }: NodeValues,
+  [gradient]: readonly (Value | undefined)[],
+): (Value | undefined)[] {
   if (gradient === undefined) return [];
   const apply = (role: Role, a: Value, b: Value): Value => a.graph.apply(gridLinear, optionsOf(plan, role), [a, b])[0];
   switch (plan.role) {
@@ -101,6 +105,20 @@ function sampleGridLinear(random: Random): GridLinearPlan {
   const channelsIn = groups * random.pick([1, 2, 3, 5, 16, 17]);
   const channelsOut = groups * random.pick([1, 2, 3, 4, 10, 16]);
   const table = groups === 1 && channelsIn <= 5 && random.uniform() < 0.3;
-  const connections = table ? Array.from({ length: channelsOut }, () => Array.from({ length: channelsIn }, (_, i) => (i === 0 || random.uniform() < 0.5 ? "1" : "0")).join("")) : null;
-  return { role: random.pick<Role>(["forward", "kernel", "input"]), examples: random.integer(1, 3), batched: true, channelsIn, channelsOut, groups, connections, flip: random.uniform() < 0.3, axes };
+  const connections = table
+    ? Array.from({ length: channelsOut }, () =>
+        Array.from({ length: channelsIn }, (_, i) => (i === 0 || random.uniform() < 0.5 ? "1" : "0")).join(""),
+      )
+    : null;
+  return {
+    role: random.pick<Role>(["forward", "kernel", "input"]),
+    examples: random.integer(1, 3),
+    batched: true,
+    channelsIn,
+    channelsOut,
+    groups,
+    connections,
+    flip: random.uniform() < 0.3,
+    axes,
+  };
 }

@@ -2,7 +2,8 @@ import { fail } from "../../base/errors.ts";
 import { type Axis, type Border, outputExtent } from "../../grid/axis.ts";
 import type { GridLinearPlan, Role } from "./plan.ts";
 
-const joined = (values: readonly (string | number)[]): string => (values.every((value) => value === values[0]) ? String(values[0]) : values.join("x"));
+const joined = (values: readonly (string | number)[]): string =>
+  values.every((value) => value === values[0]) ? String(values[0]) : values.join("x");
 
 /**
  * The problem line: `grid-linear forward n2 ci6 co8 g2 | i7x6 k3x3 s2 d1 p1:1 t1 zero`. Axis values are joined by x, a
@@ -11,27 +12,41 @@ const joined = (values: readonly (string | number)[]): string => (values.every((
 export function printLine(plan: GridLinearPlan): string {
   const { axes } = plan;
   const head = `grid-linear ${plan.role} ${plan.batched ? "n" : "u"}${plan.examples} ci${plan.channelsIn} co${plan.channelsOut} g${plan.groups}`;
-  const geometry = axes.length === 0 ? "-" : [
-    `i${axes.map((axis) => axis.input).join("x")}`,
-    `k${axes.map((axis) => axis.kernel).join("x")}`,
-    `s${joined(axes.map((axis) => axis.stride))}`,
-    `d${joined(axes.map((axis) => axis.dilation))}`,
-    `p${joined(axes.map((axis) => `${axis.low}:${axis.high}`))}`,
-    `t${joined(axes.map((axis) => axis.period))}`,
-    joined(axes.map((axis) => axis.border)),
-  ].join(" ");
+  const geometry =
+    axes.length === 0
+      ? "-"
+      : [
+          `i${axes.map((axis) => axis.input).join("x")}`,
+          `k${axes.map((axis) => axis.kernel).join("x")}`,
+          `s${joined(axes.map((axis) => axis.stride))}`,
+          `d${joined(axes.map((axis) => axis.dilation))}`,
+          `p${joined(axes.map((axis) => `${axis.low}:${axis.high}`))}`,
+          `t${joined(axes.map((axis) => axis.period))}`,
+          joined(axes.map((axis) => axis.border)),
+        ].join(" ");
   const table = plan.connections === null ? "" : ` table ${plan.connections.join("/")}`;
   return `${head} | ${geometry}${plan.flip ? " flip" : ""}${table}`;
 }
 
 /** Reads a problem line back. Throws: when a part is missing or not of the form that `printLine` writes. */
 export function parseLine(line: string): GridLinearPlan {
-  const match = /^grid-linear (forward|kernel|input) ([nu])(\d+) ci(\d+) co(\d+) g(\d+) \| (-|i\S+ k\S+ s\S+ d\S+ p\S+ t\S+ \S+)( flip)?(?: table ([01/]+))?$/.exec(line.trim());
-  if (match === null) fail("grid-linear", "line", "problem line", "`grid-linear forward n2 ci6 co8 g2 | i7x6 k3x3 s2 d1 p1:1 t1 zero`", `\`${line}\``);
+  const match =
+    /^grid-linear (forward|kernel|input) ([nu])(\d+) ci(\d+) co(\d+) g(\d+) \| (-|i\S+ k\S+ s\S+ d\S+ p\S+ t\S+ \S+)( flip)?(?: table ([01/]+))?$/.exec(
+      line.trim(),
+    );
+  if (match === null)
+    fail("grid-linear", "line", "problem line", "`grid-linear forward n2 ci6 co8 g2 | i7x6 k3x3 s2 d1 p1:1 t1 zero`", `\`${line}\``);
   const [, role, batch, examples, channelsIn, channelsOut, groups, geometry, flip, table] = match;
   return {
-    role: role as Role, examples: Number(examples), batched: batch === "n", channelsIn: Number(channelsIn), channelsOut: Number(channelsOut),
-    groups: Number(groups), connections: table === undefined ? null : table.split("/"), flip: flip !== undefined, axes: geometry === "-" ? [] : parseAxes(geometry),
+    role: role as Role,
+    examples: Number(examples),
+    batched: batch === "n",
+    channelsIn: Number(channelsIn),
+    channelsOut: Number(channelsOut),
+    groups: Number(groups),
+    connections: table === undefined ? null : table.split("/"),
+    flip: flip !== undefined,
+    axes: geometry === "-" ? [] : parseAxes(geometry),
   };
 }
 
@@ -49,7 +64,14 @@ function parseAxes(geometry: string): Axis[] {
   return input.map((extent, i) => {
     const [low, high] = padding[i];
     return {
-      input: extent, kernel: kernel[i], stride: stride[i], dilation: dilation[i], low, high, period: period[i], border: border[i],
+      input: extent,
+      kernel: kernel[i],
+      stride: stride[i],
+      dilation: dilation[i],
+      low,
+      high,
+      period: period[i],
+      border: border[i],
       output: outputExtent(extent, kernel[i], stride[i], dilation[i], low, high),
     };
   });

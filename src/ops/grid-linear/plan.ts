@@ -51,16 +51,28 @@ export function typesOf(plan: GridLinearPlan): Record<"kernel" | "input" | "outp
   const { axes } = plan;
   const periods = axes.some((axis) => axis.period > 1) ? axes.map((axis) => axis.period) : [];
   const pairs = plan.connections === null ? [plan.channelsOut, plan.channelsIn / plan.groups] : [connectedPairs(plan).length];
-  const grid = (channels: number, extents: number[]): TensorType => ({ dtype: "f32", shape: [plan.examples, channels, ...extents], batched: plan.batched });
+  const grid = (channels: number, extents: number[]): TensorType => ({
+    dtype: "f32",
+    shape: [plan.examples, channels, ...extents],
+    batched: plan.batched,
+  });
   return {
     kernel: { dtype: "f32", shape: [...pairs, ...periods, ...axes.map((axis) => axis.kernel)], batched: false },
-    input: grid(plan.channelsIn, axes.map((axis) => axis.input)),
-    output: grid(plan.channelsOut, axes.map((axis) => axis.output)),
+    input: grid(
+      plan.channelsIn,
+      axes.map((axis) => axis.input),
+    ),
+    output: grid(
+      plan.channelsOut,
+      axes.map((axis) => axis.output),
+    ),
   };
 }
 
 /** Channel pairs (output, input) in the order in which K stores them. */
-export function connectedPairs(plan: Pick<GridLinearPlan, "channelsIn" | "channelsOut" | "groups" | "connections">): { output: number; input: number }[] {
+export function connectedPairs(
+  plan: Pick<GridLinearPlan, "channelsIn" | "channelsOut" | "groups" | "connections">,
+): { output: number; input: number }[] {
   const pairs = [];
   const inPerGroup = plan.channelsIn / plan.groups;
   const outPerGroup = plan.channelsOut / plan.groups;
@@ -91,32 +103,71 @@ export function planGridLinear(options: GridLinearOptions, inputs: readonly Tens
   problems.check(count <= 3, "axes", "0 to 3", count, "Kernel extents give one number for each axis.");
   for (const { name, type } of grids) {
     if (name === "kernel") continue;
-    problems.check(type.shape.length === count + 2, `shape of the ${name}`, `[examples, channels, ${count} extents]`, `[${type.shape.join(",")}]`, "The kernel has one extent for each axis of the grid.");
+    problems.check(
+      type.shape.length === count + 2,
+      `shape of the ${name}`,
+      `[examples, channels, ${count} extents]`,
+      `[${type.shape.join(",")}]`,
+      "The kernel has one extent for each axis of the grid.",
+    );
   }
   problems.throwIfAny();
   const extents = options.input ?? (grid("input")?.shape.slice(2) as readonly number[] | undefined);
-  if (!problems.check(extents !== undefined && extents.length === count, "input extents", `${count} numbers`, extents?.join("x") ?? "none", "Role `input` cannot know them: several input extents give one output extent.")) problems.throwIfAny();
+  if (
+    !problems.check(
+      extents !== undefined && extents.length === count,
+      "input extents",
+      `${count} numbers`,
+      extents?.join("x") ?? "none",
+      "Role `input` cannot know them: several input extents give one output extent.",
+    )
+  )
+    problems.throwIfAny();
   const axes = planAxes(options, extents as readonly number[], problems);
   problems.throwIfAny();
   const groups = options.groups ?? 1;
   const { channelsIn, channelsOut } = channels(options, grid("input"), grid("output"), kernel, groups);
   const plan: GridLinearPlan = {
-    role: options.role, examples: data?.shape[0] ?? 1, batched: data?.batched ?? false, channelsIn, channelsOut, groups,
-    connections: options.connections ?? null, flip: options.flip ?? false, axes,
+    role: options.role,
+    examples: data?.shape[0] ?? 1,
+    batched: data?.batched ?? false,
+    channelsIn,
+    channelsOut,
+    groups,
+    connections: options.connections ?? null,
+    flip: options.flip ?? false,
+    axes,
   };
   checkChannels(plan, problems);
   problems.throwIfAny();
   const types = typesOf(plan);
   for (const { name, type } of grids) {
     const expected = types[name].shape;
-    problems.check(type.shape.length === expected.length && type.shape.every((extent, i) => extent === expected[i]), `shape of the ${name}`, `[${expected.join(",")}]`, `[${type.shape.join(",")}]`);
+    problems.check(
+      type.shape.length === expected.length && type.shape.every((extent, i) => extent === expected[i]),
+      `shape of the ${name}`,
+      `[${expected.join(",")}]`,
+      `[${type.shape.join(",")}]`,
+    );
   }
-  problems.check(size(types.kernel.shape) < 2 ** 29, "parameters of the kernel", "< 536870912", size(types.kernel.shape), "Choose a smaller period: each kernel copy is stored.");
+  problems.check(
+    size(types.kernel.shape) < 2 ** 29,
+    "parameters of the kernel",
+    "< 536870912",
+    size(types.kernel.shape),
+    "Choose a smaller period: each kernel copy is stored.",
+  );
   problems.throwIfAny();
   return plan;
 }
 
-function channels(options: GridLinearOptions, input: TensorType | undefined, output: TensorType | undefined, kernel: TensorType | undefined, groups: number): { channelsIn: number; channelsOut: number } {
+function channels(
+  options: GridLinearOptions,
+  input: TensorType | undefined,
+  output: TensorType | undefined,
+  kernel: TensorType | undefined,
+  groups: number,
+): { channelsIn: number; channelsOut: number } {
   const table = options.connections;
   const fromKernel = table === undefined ? kernel?.shape[0] : table.length;
   const inputOfKernel = table === undefined ? (kernel?.shape[1] ?? 0) * groups : (table[0]?.length ?? 0);
@@ -136,13 +187,30 @@ function planAxes(options: GridLinearOptions, extents: readonly number[], proble
     problems.check(Number.isInteger(stride[i]) && stride[i] >= 1, `stride ${on}`, "an integer >= 1", stride[i]);
     problems.check(Number.isInteger(dilation[i]) && dilation[i] >= 1, `dilation ${on}`, "an integer >= 1", dilation[i]);
     const { low, high } = paddingCells(padding[i], extents[i], kernel, stride[i], dilation[i]);
-    problems.check(Number.isInteger(low) && Number.isInteger(high) && low >= 0 && high >= 0, `padding ${on}`, "integers >= 0, or valid, same, full, causal", `${low}:${high}`);
+    problems.check(
+      Number.isInteger(low) && Number.isInteger(high) && low >= 0 && high >= 0,
+      `padding ${on}`,
+      "integers >= 0, or valid, same, full, causal",
+      `${low}:${high}`,
+    );
     const output = outputExtent(extents[i], kernel, stride[i], dilation[i], low, high);
     const padded = extents[i] + low + high;
     const reach = span(kernel, dilation[i]);
-    problems.check(reach <= padded, `kernel span ${on}`, `<= padded input ${padded} (${extents[i]} + ${low} + ${high})`, `${reach} (kernel ${kernel}, dilation ${dilation[i]})`, `Add at least ${reach - padded} cells of padding, or choose a smaller kernel or dilation.`);
+    problems.check(
+      reach <= padded,
+      `kernel span ${on}`,
+      `<= padded input ${padded} (${extents[i]} + ${low} + ${high})`,
+      `${reach} (kernel ${kernel}, dilation ${dilation[i]})`,
+      `Add at least ${reach - padded} cells of padding, or choose a smaller kernel or dilation.`,
+    );
     const copies = period[i] === "output" ? output : (period[i] as number);
-    problems.check(Number.isInteger(copies) && copies >= 1, `period ${on}`, "an integer >= 1, or \"output\"", copies, "1 is a convolution, \"output\" a locally connected layer.");
+    problems.check(
+      Number.isInteger(copies) && copies >= 1,
+      `period ${on}`,
+      'an integer >= 1, or "output"',
+      copies,
+      '1 is a convolution, "output" a locally connected layer.',
+    );
     return { input: extents[i], kernel, stride: stride[i], dilation: dilation[i], low, high, period: copies, border: border[i], output };
   });
 }
@@ -150,13 +218,34 @@ function planAxes(options: GridLinearOptions, extents: readonly number[], proble
 function checkChannels(plan: GridLinearPlan, problems: Problems): void {
   const { channelsIn, channelsOut, groups, connections } = plan;
   if (connections === null) {
-    problems.check(Number.isInteger(groups) && groups >= 1 && channelsIn % groups === 0 && channelsOut % groups === 0, "groups", `a divisor of ${channelsIn} input and ${channelsOut} output channels`, groups);
+    problems.check(
+      Number.isInteger(groups) && groups >= 1 && channelsIn % groups === 0 && channelsOut % groups === 0,
+      "groups",
+      `a divisor of ${channelsIn} input and ${channelsOut} output channels`,
+      groups,
+    );
     return;
   }
   problems.check(groups === 1, "groups", "1 with a connection table", groups);
-  problems.check(connections.length === channelsOut, "rows of the connection table", `${channelsOut}, one for each output channel`, connections.length);
+  problems.check(
+    connections.length === channelsOut,
+    "rows of the connection table",
+    `${channelsOut}, one for each output channel`,
+    connections.length,
+  );
   connections.forEach((row, output) => {
-    problems.check(row.length === channelsIn && /^[01]+$/.test(row), `row ${output} of the connection table`, `${channelsIn} digits 0 or 1`, row);
-    problems.check(row.includes("1"), `row ${output} of the connection table`, "at least one connection", row, "An unconnected output channel would be constant.");
+    problems.check(
+      row.length === channelsIn && /^[01]+$/.test(row),
+      `row ${output} of the connection table`,
+      `${channelsIn} digits 0 or 1`,
+      row,
+    );
+    problems.check(
+      row.includes("1"),
+      `row ${output} of the connection table`,
+      "at least one connection",
+      row,
+      "An unconnected output channel would be constant.",
+    );
   });
 }

@@ -41,9 +41,15 @@ export function forEachTerm(plan: GridLinearPlan, visit: (kernel: number, input:
 export function referenceGridLinear(plan: GridLinearPlan, [first, second]: readonly Float64Array[]): Float64Array[] {
   const result = new Float64Array(size(typesOf(plan)[parts[plan.role].result].shape));
   const visit = {
-    forward: (k: number, v: number, z: number) => { result[z] += first[k] * second[v]; },
-    kernel: (k: number, v: number, z: number) => { result[k] += first[z] * second[v]; },
-    input: (k: number, v: number, z: number) => { result[v] += first[k] * second[z]; },
+    forward: (k: number, v: number, z: number) => {
+      result[z] += first[k] * second[v];
+    },
+    kernel: (k: number, v: number, z: number) => {
+      result[k] += first[z] * second[v];
+    },
+    input: (k: number, v: number, z: number) => {
+      result[v] += first[k] * second[z];
+    },
   }[plan.role];
   forEachTerm(plan, visit);
   return [result];

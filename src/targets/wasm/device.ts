@@ -29,13 +29,33 @@ function selfTest(device: Device): boolean {
     const index = builder.function(["i32"], [], (f) => {
       const [at] = f.parameters;
       const accumulators = f.locals("v128", 4);
-      accumulators.forEach((acc, i) => f.get(at).memory("v128.load", base + 16 * i).set(acc));
+      accumulators.forEach((acc, i) =>
+        f
+          .get(at)
+          .memory("v128.load", base + 16 * i)
+          .set(acc),
+      );
       for (let step = 0; step < 8; step++) {
         const splat = f.local("v128");
-        f.get(at).memory("v128.load32_splat", base + 256 + 4 * step).set(splat);
-        accumulators.forEach((acc, i) => multiplyAdd(f, device.fma, acc, () => f.get(splat), () => f.get(at).memory("v128.load", base + 64 * (step % 4) + 16 * i)));
+        f.get(at)
+          .memory("v128.load32_splat", base + 256 + 4 * step)
+          .set(splat);
+        accumulators.forEach((acc, i) =>
+          multiplyAdd(
+            f,
+            device.fma,
+            acc,
+            () => f.get(splat),
+            () => f.get(at).memory("v128.load", base + 64 * (step % 4) + 16 * i),
+          ),
+        );
       }
-      accumulators.forEach((acc, i) => f.get(at).get(acc).memory("v128.store", base + 512 + 16 * i));
+      accumulators.forEach((acc, i) =>
+        f
+          .get(at)
+          .get(acc)
+          .memory("v128.store", base + 512 + 16 * i),
+      );
     });
     builder.export("test", index);
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });

@@ -1,4 +1,5 @@
 import type { Algorithm } from "../../ops/contract.ts";
+import { kernelDepthwise } from "../../ops/grid-linear/depthwise-gradient.ts";
 import { forwardDepthwise, inputDepthwise } from "../../ops/grid-linear/wasm-depthwise.ts";
 import { flatForward, flatInput } from "../../ops/grid-linear/wasm-flat-forward.ts";
 import { flatKernel } from "../../ops/grid-linear/wasm-flat-kernel.ts";
@@ -9,16 +10,29 @@ import { kernelBlocked } from "../../ops/grid-linear/wasm-kernel-blocked.ts";
 import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
 import { plainMove } from "../../ops/move/wasm-move.ts";
 import { wasmPointwise } from "../../ops/pointwise/wasm-pointwise.ts";
+import { wasmRandom } from "../../ops/random/wasm-random.ts";
 import { wasmMoments } from "../../ops/reduce/wasm-moments.ts";
 import { wasmReduce } from "../../ops/reduce/wasm-reduce.ts";
 import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
 
 /** The algorithms of the wasm target, in the order in which ties are broken. */
 export const algorithms: readonly Algorithm[] = [
-  forwardBlocked, inputBlocked, kernelBlocked, flatForward, flatInput, flatKernel, forwardDepthwise, inputDepthwise, generalGridLinear,
-  blockedWindow, plainWindow,
+  forwardBlocked,
+  inputBlocked,
+  kernelBlocked,
+  flatForward,
+  flatInput,
+  flatKernel,
+  forwardDepthwise,
+  inputDepthwise,
+  kernelDepthwise,
+  generalGridLinear,
+  blockedWindow,
+  plainWindow,
   wasmPointwise,
-  wasmReduce, wasmMoments,
+  wasmReduce,
+  wasmMoments,
+  wasmRandom,
   plainMatmul,
   plainMove,
 ] as readonly Algorithm[];

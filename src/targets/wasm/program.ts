@@ -52,7 +52,11 @@ export class WasmProgram implements Program {
   readonly #tables: readonly number[];
   readonly #derived: Script;
   readonly #main: Script;
-  readonly #names: { readonly inputs: ReturnType<typeof inputsOf>; readonly updated: readonly string[]; readonly derivedFrom: readonly string[] };
+  readonly #names: {
+    readonly inputs: ReturnType<typeof inputsOf>;
+    readonly updated: readonly string[];
+    readonly derivedFrom: readonly string[];
+  };
   readonly #parallel: boolean;
   readonly #times: Float64Array;
   #runs = 0;
@@ -77,7 +81,16 @@ export class WasmProgram implements Program {
     this.#names = {
       inputs: inputsOf(graph),
       updated: graph.updates.map(({ state }) => state),
-      derivedFrom: [...new Set(schedule.derived.flat().flatMap((step) => steps[step].operands.flatMap(({ buffer }) => { const { use } = buffers[buffer]; return use.kind === "state" ? [use.name] : []; })))],
+      derivedFrom: [
+        ...new Set(
+          schedule.derived.flat().flatMap((step) =>
+            steps[step].operands.flatMap(({ buffer }) => {
+              const { use } = buffers[buffer];
+              return use.kind === "state" ? [use.name] : [];
+            }),
+          ),
+        ),
+      ],
     };
     this.#parallel = plan.choices.reduce((sum, { estimate }) => sum + estimate, 0) > worthThreads;
     this.#times = new Float64Array(steps.length);
@@ -158,7 +171,8 @@ export class WasmProgram implements Program {
 
   #feed(feeds: Feeds, examples: number): void {
     const most = maximalExamples(this.#plan.graph);
-    if (!(Number.isInteger(examples) && examples >= 1 && examples <= most)) fail("program", "run", "examples", `an integer from 1 to ${most}`, examples, "The maximum is fixed when the graph is made.");
+    if (!(Number.isInteger(examples) && examples >= 1 && examples <= most))
+      fail("program", "run", "examples", `an integer from 1 to ${most}`, examples, "The maximum is fixed when the graph is made.");
     const floats = this.#session.floats();
     const words = this.#session.words();
     for (const { name, value, type } of this.#names.inputs) {
@@ -169,7 +183,14 @@ export class WasmProgram implements Program {
       const at = this.#addresses[buffer] / 4;
       const cells = type.batched ? (size(type.shape) / type.shape[0]) * examples : size(type.shape);
       const length = typeof given === "number" ? 1 : given.length;
-      if (length < cells) fail("program", "run", `feed ${name}`, `${cells} cells for ${printType(this.#plan.graph.values[value].type)} with ${examples} examples`, length);
+      if (length < cells)
+        fail(
+          "program",
+          "run",
+          `feed ${name}`,
+          `${cells} cells for ${printType(this.#plan.graph.values[value].type)} with ${examples} examples`,
+          length,
+        );
       const target = type.dtype === "f32" ? floats : words;
       if (typeof given === "number") target[at] = given;
       else target.set(given.length === cells ? given : given.subarray(0, cells), at);

@@ -17,7 +17,10 @@ const controlAddress = 64;
 const reservedBytes = 4096;
 
 /** The wasm target on one host. Compiled routines are kept for the whole process. */
-export function wasmTarget(host: Host, algorithms: readonly Algorithm[]): Target & { open(options?: SessionOptions & PlanOptions): Promise<WasmSession> } {
+export function wasmTarget(
+  host: Host,
+  algorithms: readonly Algorithm[],
+): Target & { open(options?: SessionOptions & PlanOptions): Promise<WasmSession> } {
   const cache = new RoutineCache();
   return {
     async open(options = {}) {
@@ -64,7 +67,10 @@ export class WasmSession implements Session, ProgramHome {
     this.#words = new Int32Array(this.memory.memory.buffer);
     this.#floats = new Float32Array(this.memory.memory.buffer);
     const threads = Math.max(1, options.threads ?? host.cores);
-    this.crew = threads > 1 && this.memory.shared && host.startWorker !== undefined ? new Crew(host, this.memory.memory, controlAddress, threads) : null;
+    this.crew =
+      threads > 1 && this.memory.shared && host.startWorker !== undefined
+        ? new Crew(host, this.memory.memory, controlAddress, threads)
+        : null;
   }
 
   get description(): string {
@@ -100,8 +106,16 @@ export class WasmSession implements Session, ProgramHome {
     const planned = plan(graph, this.#algorithms, this.device, this.#options);
     for (const { name, type } of statesOf(planned.graph)) this.#declare(name, type);
     for (const { state, value } of planned.graph.updates) this.#declare(state, planned.graph.values[value].type);
-    const places = await this.#cache.compile(planned.steps.map(({ routine }) => routine), { shared: this.memory.shared, maximum: this.memory.maximumPages }, this.#host);
-    const program = new WasmProgram(this, planned, places.map((place) => this.#function(place)));
+    const places = await this.#cache.compile(
+      planned.steps.map(({ routine }) => routine),
+      { shared: this.memory.shared, maximum: this.memory.maximumPages },
+      this.#host,
+    );
+    const program = new WasmProgram(
+      this,
+      planned,
+      places.map((place) => this.#function(place)),
+    );
     this.#programs.add(program);
     await this.crew?.teach(program.id, places);
     if (program.scratchBytes > this.#scratch.bytes) this.#moveScratch(program.scratchBytes);
@@ -127,7 +141,14 @@ export class WasmSession implements Session, ProgramHome {
     if (known === undefined) {
       this.#states.set(name, { type, address: this.memory.allocate(bufferBytes(size(type.shape)), `state ${name}`), version: 0 });
     } else if (!sameShape(known.type.shape, type.shape) || known.type.dtype !== type.dtype) {
-      fail("session", "compile", `state ${name}`, `${printType(known.type)} as other programs of this session have it`, printType(type), "Open another session for another net.");
+      fail(
+        "session",
+        "compile",
+        `state ${name}`,
+        `${printType(known.type)} as other programs of this session have it`,
+        printType(type),
+        "Open another session for another net.",
+      );
     }
   }
 
@@ -144,7 +165,8 @@ export class WasmSession implements Session, ProgramHome {
 
   #slot(name: string): StateSlot {
     const slot = this.#states.get(name);
-    if (slot === undefined) fail("session", "state", "name of a state", [...this.#states.keys()].join(", ") || "none yet: compile a program first", name);
+    if (slot === undefined)
+      fail("session", "state", "name of a state", [...this.#states.keys()].join(", ") || "none yet: compile a program first", name);
     return slot;
   }
 
@@ -171,7 +193,8 @@ export class WasmSession implements Session, ProgramHome {
 
   async write(state: string, { shape, data }: Tensor): Promise<void> {
     const slot = this.#slot(state);
-    if (!sameShape(slot.type.shape, shape) || data.length !== size(shape)) fail("session", "write", `state ${state}`, printType(slot.type), `[${shape.join(",")}] with ${data.length} cells`);
+    if (!sameShape(slot.type.shape, shape) || data.length !== size(shape))
+      fail("session", "write", `state ${state}`, printType(slot.type), `[${shape.join(",")}] with ${data.length} cells`);
     const view = slot.type.dtype === "f32" ? this.floats() : this.words();
     view.set(data, slot.address / 4);
     slot.version++;

@@ -7,7 +7,13 @@
  * The next-chunk word carries the number of the run in its upper bits: a thread that was held up cannot take a chunk of a later run.
  * Control words: 0 run number, 1 script, 2 program, 3 examples, 4 command (1: go back to the event loop), 5 sleeping threads.
  */
-export function work(words: Int32Array, control: number, run: number, functions: readonly ((table: number, begin: number, end: number, examples: number) => void)[], spins: number): void {
+export function work(
+  words: Int32Array,
+  control: number,
+  run: number,
+  functions: readonly ((table: number, begin: number, end: number, examples: number) => void)[],
+  spins: number,
+): void {
   const script = words[control + 1];
   const examples = words[control + 3];
   const stages = words[script];
@@ -31,7 +37,8 @@ export function work(words: Int32Array, control: number, run: number, functions:
       functions[words[entry]](words[entry + 1], chunk, chunk + 1, examples);
       mine++;
     }
-    if (mine > 0 && Atomics.add(words, at + 4, mine) + mine === total && Atomics.load(words, control + 5) > 0) Atomics.notify(words, at + 4);
+    if (mine > 0 && Atomics.add(words, at + 4, mine) + mine === total && Atomics.load(words, control + 5) > 0)
+      Atomics.notify(words, at + 4);
     for (let spin = 0; ; spin++) {
       const done = Atomics.load(words, at + 4);
       if (done === total || Atomics.load(words, control) !== run) break;
