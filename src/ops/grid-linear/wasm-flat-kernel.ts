@@ -51,7 +51,8 @@ export const flatKernel: Algorithm<GridLinearPlan> = {
       rowsAt: "table",
       inputBlocks: 1,
       splatBlock: 4 * channels * input.blockStride,
-      splatCellBytes: 4 * channels * size(plan.axes.map(({ stride, kernel }) => Math.min(stride, kernel))),
+      // a tile reads few lines of V, so that G fills the cache
+      splatCellBytes: 8 * plan.axes[plan.axes.length - 1].stride,
       pairBytes: roundUp(rows * rowBytes, 64),
       tiles,
       lastTiles: tiles,

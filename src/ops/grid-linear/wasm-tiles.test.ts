@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runAlone, type Trial } from "../../../test/laws/isolated.ts";
 import { type Random, random } from "../../base/random.ts";
-import { size } from "../../base/types.ts";
+import { size, tensorType } from "../../base/types.ts";
 import { axisTerms } from "../../grid/axis.ts";
-import type { Algorithm, Device } from "../contract.ts";
+import { type Algorithm, call, type Device, type Fusion, operand } from "../contract.ts";
 import { gridLinear } from "./index.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
+import { denseForward, denseInput, denseKernel } from "./wasm-dense.ts";
 import { flatForward, flatInput } from "./wasm-flat-forward.ts";
 import { flatKernel } from "./wasm-flat-kernel.ts";
 import { kernelBlocked } from "./wasm-kernel-blocked.ts";
@@ -184,4 +185,82 @@ test("the flat forms equal the oracle at their edges", () => {
     "kernel n2 ci2 co6 g1 | i3x3x5 k3x3x3 s1 d1x2x1 p1:1 t1 zero flip",
     "kernel n2 ci3 co16 g1 | i1x5 k3x3 s1 d1 p1:1 t1 zero",
   ]);
+});
+
+/** A plan whose kernel covers the whole input, or without axes. */
+const covering = (plan: GridLinearPlan): GridLinearPlan => ({
+  ...plan,
+  groups: 1,
+  connections: null,
+  axes: plan.axes.map(({ input, stride }) => ({
+    input,
+    kernel: input,
+    stride,
+    dilation: 1,
+    low: 0,
+    high: 0,
+    period: 1,
+    border: "zero",
+    output: 1,
+  })),
+});
+
+test("dense layers equal the oracle at sampled plans", () => {
+  for (const [algorithm, role] of [
+    [denseForward, "forward"],
+    [denseInput, "input"],
+    [denseKernel, "kernel"],
+  ] as const)
+    checkSampled(algorithm, role, 50, covering);
+});
+
+test("dense layers equal the oracle at their edges", () => {
+  for (const [algorithm, role] of [
+    [denseForward, "forward"],
+    [denseInput, "input"],
+    [denseKernel, "kernel"],
+  ] as const) {
+    checkLines(algorithm, [
+      `${role} n1 ci1 co1 g1 | -`,
+      `${role} n1 ci130 co70 g1 | -`,
+      `${role} n67 ci33 co13 g1 | -`,
+      `${role} n9 ci3 co2 g1 | -`,
+      `${role} n7 ci84 co10 g1 | -`,
+      `${role} n2 ci2100 co7 g1 | -`,
+      `${role} n5 ci4 co9 g1 | i3x5 k3x5 s1 d1 p0:0 t1 zero flip`,
+    ]);
+  }
+});
+
+test("a fused bias, residual and relu join the dense layer's last step", () => {
+  const plan = gridLinear.parse("grid-linear forward n5 ci40 co21 g1 | -");
+  const epilogue = call("relu", call("add", call("add", operand(0), operand(1)), call("multiply", operand(2), operand(3))));
+  const fusion: Fusion = { epilogue, operands: [tensorType([21]), tensorType([5, 21], true), tensorType([])] };
+  const draw = random(5);
+  for (const device of devices) {
+    for (const role of ["forward", "input"] as const) {
+      const own = role === "forward" ? plan : { ...plan, role, channelsIn: plan.channelsOut, channelsOut: plan.channelsIn };
+      const algorithm = role === "forward" ? denseForward : denseInput;
+      const inputs = draws(own, () => draw.integer(-3, 3));
+      const operands = [21, 5 * 21, 1].map((cells) => Float64Array.from({ length: cells }, () => draw.integer(-9, 9)));
+      for (const choice of algorithm.layouts(own, fusion, device)) {
+        const { outputs, damage } = runAlone({
+          operator: gridLinear,
+          algorithm,
+          plan: own,
+          device,
+          choice,
+          fusion,
+          inputs: [...inputs, ...operands],
+        });
+        assert.deepEqual(damage, []);
+        const [sum] = gridLinear.reference(own, inputs);
+        assert.deepEqual(
+          outputs[0],
+          sum.map((value, i) => Math.max(0, value + operands[0][i % 21] + operands[1][i] * operands[2][0])),
+        );
+      }
+      assert.equal(algorithm.layouts(own, fusion, device).length, 4);
+    }
+  }
 });
