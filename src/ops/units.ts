@@ -34,6 +34,11 @@ export interface UnitCode {
   unit(unit: Local): void;
 }
 
+/** Adds local * factor to the i32 on the stack. */
+export function addScaled(f: FunctionBuilder, local: Local, factor: number): FunctionBuilder {
+  return f.get(local).i32(factor).op("i32.mul", "i32.add");
+}
+
 /** local = the smaller of what `a` and `b` push */
 export function setMinimum(f: FunctionBuilder, into: Local, a: () => void, b: () => void): void {
   a();

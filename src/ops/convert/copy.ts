@@ -2,7 +2,7 @@ import { size, type TensorType } from "../../base/types.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import type { Layout } from "../contract.ts";
 import { type Placement, place } from "../layout.ts";
-import { type Division, divide, emitUnits } from "../units.ts";
+import { addScaled, type Division, divide, emitUnits } from "../units.ts";
 import { coalesce, cut, emitLength, emitPointers, emitRun, type Run, type Walk } from "../walk.ts";
 
 /** Words copied in a ns, in and out of cache. */
@@ -57,10 +57,7 @@ export function bases(f: FunctionBuilder, source: Placement, target: Placement) 
       .memory("i32.load", 4 * operand)
       .i32(4 * at.origin)
       .op("i32.add");
-    if (example !== null)
-      f.get(example)
-        .i32(4 * at.exampleStride)
-        .op("i32.mul", "i32.add");
+    if (example !== null) addScaled(f, example, 4 * at.exampleStride);
     f.set(base);
   };
   const example = (index: Local | null): void => {
@@ -99,72 +96,4 @@ function copyRun(f: FunctionBuilder, source: Local, target: Local): Run {
           .memory("i32.store", 4 * i);
     },
   };
-}
-
-/** Copies between blocks of 8 and of 16, in halves of 8 lanes; lanes that the source lacks become zero. */
-export function regroup(type: TensorType, from: Layout, to: Layout): Conversion {
-  const [source, target] = [place(type, from), place(type, to)];
-  const granule = Math.min(source.block, target.block);
-  const [perSource, perTarget] = [source.block / granule, target.block / granule];
-  const granules = target.blocks * perTarget;
-  const present = source.blocks * perSource;
-  const granuleMoves = (at: Placement, per: number) => [
-    { extent: Math.ceil(granules / per), step: at.blockStride },
-    { extent: per, step: granule },
-  ];
-  const cells = coalesce(spatialWalk(source, target));
-  const rows = cells.extents.slice(0, -1);
-  const run = cells.extents[cells.extents.length - 1];
-  const division = divide(type.batched, granules * size(rows), 3 + (run * granule) / copyRate);
-  const emit = (f: FunctionBuilder): void => {
-    const { sourceBase, targetBase, sourcePointer, targetPointer, example } = bases(f, source, target);
-    const [left, index] = f.locals("i32", 2);
-    const locate = (pointer: Local, at: Placement, per: number): void => {
-      const [block, half] = granuleMoves(at, per);
-      f.get(pointer)
-        .get(index)
-        .i32(per)
-        .op("i32.div_u")
-        .i32(4 * block.step)
-        .op("i32.mul", "i32.add");
-      f.get(index)
-        .i32(per)
-        .op("i32.rem_u")
-        .i32(4 * half.step)
-        .op("i32.mul", "i32.add")
-        .set(pointer);
-    };
-    emitUnits(f, division, {
-      example,
-      unit: (unit) => {
-        const outer = [granules, ...rows];
-        const [first] = emitPointers(f, unit, outer, [
-          { base: sourceBase, pointer: sourcePointer, moves: [{ extent: 1, step: 0 }, ...cells.moves[0]] },
-          { base: targetBase, pointer: targetPointer, moves: [{ extent: 1, step: 0 }, ...cells.moves[1]] },
-        ]);
-        f.get(first).set(index);
-        locate(targetPointer, target, perTarget);
-        locate(sourcePointer, source, perSource);
-        f.i32(run).set(left);
-        f.loop((again) => {
-          for (let lane = 0; lane < granule; lane += 4) {
-            f.get(targetPointer);
-            f.get(sourcePointer).memory("v128.load", 4 * lane);
-            if (present < granules) f.f32x4(0).get(index).i32(present).op("i32.lt_u", "select");
-            f.memory("v128.store", 4 * lane);
-          }
-          f.get(sourcePointer)
-            .i32(4 * source.block)
-            .op("i32.add")
-            .set(sourcePointer);
-          f.get(targetPointer)
-            .i32(4 * target.block)
-            .op("i32.add")
-            .set(targetPointer);
-          f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
-        });
-      },
-    });
-  };
-  return { division, emit };
 }

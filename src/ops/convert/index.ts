@@ -2,8 +2,9 @@ import type { TensorType } from "../../base/types.ts";
 import type { Chunks, Device, Layout, Routine } from "../contract.ts";
 import { printLayout } from "../layout.ts";
 import { printTypes } from "../line.ts";
-import { type Conversion, copy, regroup } from "./copy.ts";
+import { type Conversion, copy } from "./copy.ts";
 import { fillHalo } from "./halo.ts";
+import { regroup } from "./regroup.ts";
 import { transpose } from "./transpose.ts";
 
 /** A routine of the planner's own, with its chunks. */

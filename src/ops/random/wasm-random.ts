@@ -1,6 +1,5 @@
 import { size, type TensorType } from "../../base/types.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
-import type { Opcode } from "../../emit/wasm/opcodes.ts";
 import type { Algorithm, Buffers, Device, Emission, LayoutChoice } from "../contract.ts";
 import { place, plainLayout, preferredBlock, printLayout } from "../layout.ts";
 import { printNumbers } from "../line.ts";
@@ -13,7 +12,7 @@ import { type RandomPlan, randomOperator } from "./index.ts";
 /** Cells of a run that are one unit of work. */
 const piece = 4096;
 /** Draws that a thread makes in a ns. */
-const rate = 0.6;
+const rate = 1.1;
 
 /** Uniform draws, four at a time, with the bits of `base/random.ts`; on plain and on channel-blocked layouts. */
 export const wasmRandom: Algorithm<RandomPlan> = {
@@ -75,6 +74,18 @@ function walkDraws(plan: RandomPlan, { outputs: [layout] }: Buffers): Walk & { r
   );
 }
 
+/** What a chunk works with. */
+interface Draws {
+  readonly block: number;
+  /** Cells of a channel. */
+  readonly cells: number;
+  readonly pointer: Local;
+  /** Number of the first cell in plain order. */
+  readonly counter: Local;
+  readonly keys: Local;
+  readonly mixing: Mixing;
+}
+
 function emitDraws(
   f: FunctionBuilder,
   plan: RandomPlan,
@@ -84,51 +95,9 @@ function emitDraws(
 ): void {
   const at = place(outputType(plan), layout);
   const { block } = at;
-  const cells = place(outputType(plan), plainLayout).blockStride;
   const [base, pointer, counter, zero, key] = f.locals("i32", 5);
   const keys = f.local("v128");
-  const run = (masks: readonly Local[]): Run => {
-    const results = f.locals("v128", 4);
-    const draw = (index: number): void => {
-      const lane = block === 1 ? 4 * index : 4 * (index % (block / 4));
-      const step = block === 1 ? 1 : cells;
-      const first = block === 1 ? 4 * index : lane * cells + Math.floor((4 * index) / block);
-      f.get(counter)
-        .op("i32x4.splat")
-        .i32x4(first, first + step, first + 2 * step, first + 3 * step)
-        .op("i32x4.add")
-        .set(results[index]);
-      emitMix(f, results[index], "i32x4");
-      f.get(results[index]).get(keys).op("v128.xor").set(results[index]);
-      emitMix(f, results[index], "i32x4");
-      f.get(results[index])
-        .i32(8)
-        .op("i32x4.shr_u", "f32x4.convert_i32x4_s")
-        .f32x4(2 ** -24)
-        .op("f32x4.mul");
-      if (masks.length > 0) f.get(masks[lane / 4]).op("v128.and");
-      f.set(results[index]);
-    };
-    return {
-      pointers: [
-        { local: pointer, bytes: 4 },
-        { local: counter, bytes: 1 / block },
-      ],
-      vectors: (count) => {
-        for (let index = 0; index < count; index++) draw(index);
-        for (let index = 0; index < count; index++)
-          f.get(pointer)
-            .get(results[index])
-            .memory("v128.store", 16 * index);
-      },
-      rest: (count) => {
-        draw(0);
-        f.get(pointer)
-          .get(results[0])
-          .laneMemory(count === 2 ? "v128.store64_lane" : "v128.store32_lane", 0);
-      },
-    };
-  };
+  const draws: Draws = { block, cells: place(outputType(plan), plainLayout).blockStride, pointer, counter, keys, mixing: emitMixing(f) };
   emitUnits(f, division, {
     example: (example) => {
       f.get(f.parameters[0])
@@ -154,9 +123,48 @@ function emitDraws(
       const masks = spare ? emitSpareMask(f, block, at.channels, at.blocks > 1 ? coordinates[0] : null) : [];
       const length = emitLength(f, walk, coordinates);
       if (typeof length !== "number" && block > 1) f.get(length).i32(block).op("i32.mul").set(length);
-      emitRun(f, typeof length === "number" ? length * block : length, run(masks));
+      emitRun(f, typeof length === "number" ? length * block : length, drawRun(f, draws, masks));
     },
   });
+}
+
+function drawRun(f: FunctionBuilder, { block, cells, pointer, counter, keys, mixing }: Draws, masks: readonly Local[]): Run {
+  const results = f.locals("v128", 4);
+  const draw = (index: number): void => {
+    const lane = block === 1 ? 4 * index : 4 * (index % (block / 4));
+    const step = block === 1 ? 1 : cells;
+    const first = block === 1 ? 4 * index : lane * cells + Math.floor((4 * index) / block);
+    f.get(counter)
+      .op("i32x4.splat")
+      .i32x4(first, first + step, first + 2 * step, first + 3 * step)
+      .op("i32x4.add")
+      .set(results[index]);
+    emitMix(f, results[index], mixing);
+    f.get(results[index]).get(keys).op("v128.xor").set(results[index]);
+    emitMix(f, results[index], mixing);
+    f.get(results[index]).i32(8).op("i32x4.shr_u", "f32x4.convert_i32x4_s").get(mixing.scale).op("f32x4.mul");
+    if (masks.length > 0) f.get(masks[lane / 4]).op("v128.and");
+    f.set(results[index]);
+  };
+  return {
+    pointers: [
+      { local: pointer, bytes: 4 },
+      { local: counter, bytes: 1 / block },
+    ],
+    vectors: (count) => {
+      for (let index = 0; index < count; index++) draw(index);
+      for (let index = 0; index < count; index++)
+        f.get(pointer)
+          .get(results[index])
+          .memory("v128.store", 16 * index);
+    },
+    rest: (count) => {
+      draw(0);
+      f.get(pointer)
+        .get(results[0])
+        .laneMemory(count === 2 ? "v128.store64_lane" : "v128.store32_lane", 0);
+    },
+  };
 }
 
 /** key = keyOf(seed, step, salt, id of the example) */
@@ -178,27 +186,42 @@ function emitKey(f: FunctionBuilder, salt: number, example: Local | null, key: L
     f.i32(0x9e3779b9 | 0)
       .op("i32.add")
       .set(part);
-    emitMix(f, part, "i32");
+    emitMix(f, part);
     f.get(key).get(part).op("i32.xor").set(key);
-    emitMix(f, key, "i32");
+    emitMix(f, key);
   }
 }
 
-/** `mix32` of `base/random.ts`, in place, on one integer or on four. */
-function emitMix(f: FunctionBuilder, x: Local, kind: "i32" | "i32x4"): void {
-  const xor: Opcode = kind === "i32" ? "i32.xor" : "v128.xor";
-  const shift = (bits: number): void => void f.get(x).get(x).i32(bits).op(`${kind}.shr_u`, xor).set(x);
-  const multiply = (by: number): void => {
+/** Source: `mix32` of `base/random.ts`: x ^= x >>> shift, x *= factor, in turn. */
+const shifts = [17, 11, 15, 14];
+const factors = [0xed5ad4bb, 0xac4c1b51, 0x31848bab];
+
+/** Vector constants, set before the loops: in a loop the engine would make them anew. */
+interface Mixing {
+  readonly factors: readonly Local[];
+  /** 2^-24 in each lane. */
+  readonly scale: Local;
+}
+
+function emitMixing(f: FunctionBuilder): Mixing {
+  const mixing = { factors: f.locals("v128", factors.length), scale: f.local("v128") };
+  factors.forEach((factor, i) => f.i32x4(factor | 0).set(mixing.factors[i]));
+  f.f32x4(2 ** -24).set(mixing.scale);
+  return mixing;
+}
+
+/** Mixes one integer, or four when the constants are given, in place. */
+function emitMix(f: FunctionBuilder, x: Local, mixing?: Mixing): void {
+  shifts.forEach((shift, i) => {
+    f.get(x).get(x).i32(shift);
+    if (mixing === undefined) f.op("i32.shr_u", "i32.xor").set(x);
+    else f.op("i32x4.shr_u", "v128.xor").set(x);
+    if (i === factors.length) return;
     f.get(x);
-    if (kind === "i32") f.i32(by | 0);
-    else f.i32x4(by | 0);
-    f.op(`${kind}.mul`).set(x);
-  };
-  shift(17);
-  multiply(0xed5ad4bb);
-  shift(11);
-  multiply(0xac4c1b51);
-  shift(15);
-  multiply(0x31848bab);
-  shift(14);
+    if (mixing === undefined)
+      f.i32(factors[i] | 0)
+        .op("i32.mul")
+        .set(x);
+    else f.get(mixing.factors[i]).op("i32x4.mul").set(x);
+  });
 }

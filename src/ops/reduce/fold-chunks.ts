@@ -1,6 +1,6 @@
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import type { Chunks } from "../contract.ts";
-import { countUp, emitGroup, setMinimum } from "../units.ts";
+import { addScaled, countUp, emitGroup, setMinimum } from "../units.ts";
 import { emitBox, type FoldKernel, type LoopAxis } from "./fold-code.ts";
 import type { FoldBox, FoldWalk } from "./fold-walk.ts";
 
@@ -11,10 +11,6 @@ export interface Portion {
   readonly slot: Local;
   /** Own cells. */
   readonly words: number | Local;
-  /** Words from the slot's first cell to the first own one; null when it owns all. */
-  readonly start: Local | null;
-  /** Example that a kept result belongs to; null when there is only one result. */
-  readonly owner: Local | null;
   /** Examples folded together, and positions of the axis that is dealt out. */
   readonly examples: Local | null;
   readonly positions: Local | null;
@@ -26,87 +22,90 @@ export const foldChunks = ({ examples, group, part }: FoldWalk): Chunks => ({ ea
 /** Slots that lie in memory, for all examples. */
 export const slotCount = (walk: FoldWalk, examples: number): number => walk.slots * (walk.examples === "kept" ? examples : 1);
 
+/** Where a chunk is. */
+interface Place {
+  readonly part: Local;
+  readonly group: Local;
+  /** First example of the chunk. */
+  readonly first: Local;
+  /** First position of the axis that is dealt out, and their number; null when none is. */
+  readonly start: Local | null;
+  readonly positions: Local | null;
+}
+
 /** Walks the chunks of a routine whose operands are the input and the slots, `arrays` arrays of cells in each slot. */
 export function emitPortions(f: FunctionBuilder, walk: FoldWalk, arrays: number, body: (portion: Portion) => void): void {
-  const [table, chunk, end] = f.parameters;
-  const { part, examples: mode, group } = walk;
-  const [input, slot, partIndex, groupIndex, first] = f.locals("i32", 5);
-  const start = part.count > 1 ? f.local("i32") : null;
-  const positions = part.count > 1 ? f.local("i32") : null;
-  const words = part.count > 1 && !part.folded ? f.local("i32") : walk.cells;
+  const [, chunk, end] = f.parameters;
+  const { part, examples: mode } = walk;
+  const [input, slot, partIndex, group, first] = f.locals("i32", 5);
+  const dealt = part.count > 1;
+  const at: Place = { part: partIndex, group, first, start: dealt ? f.local("i32") : null, positions: dealt ? f.local("i32") : null };
+  const words = dealt && !part.folded ? f.local("i32") : walk.cells;
+  const count = mode === "folded" ? f.local("i32") : null;
   countUp(f, chunk, end, () => {
-    f.get(chunk).i32(part.count).op("i32.rem_u").set(partIndex);
-    f.get(chunk).i32(part.count).op("i32.div_u").set(groupIndex);
-    const beyond = mode === "none" ? null : emitExamples(f, groupIndex, group, first);
-    if (start !== null && positions !== null) {
-      f.get(partIndex).i32(part.size).op("i32.mul").set(start);
-      setMinimum(
-        f,
-        positions,
-        () => f.i32(part.size),
-        () => f.i32(part.extent).get(start).op("i32.sub"),
-      );
-    }
-    const axis = walk.boxes[0].axes[part.axis];
-    const begin = (owner: Local | null): void => {
-      f.get(table)
-        .memory("i32.load")
-        .i32(4 * walk.origin)
-        .op("i32.add");
-      if (mode !== "none")
-        f.get(owner ?? first)
-          .i32(4 * walk.exampleStep)
-          .op("i32.mul", "i32.add");
-      if (start !== null)
-        f.get(start)
-          .i32(4 * axis.in)
-          .op("i32.mul", "i32.add");
-      f.set(input);
-      f.get(table).memory("i32.load", 4);
-      if (owner !== null) f.get(owner);
-      else if (mode === "folded") f.get(groupIndex);
-      else f.i32(0);
-      if (part.folded) f.i32(part.count).op("i32.mul").get(partIndex).op("i32.add");
-      f.i32(4 * walk.cells * arrays).op("i32.mul", "i32.add");
-      if (start !== null && !part.folded)
-        f.get(start)
-          .i32(4 * axis.out)
-          .op("i32.mul", "i32.add");
-      f.set(slot);
-    };
-    if (typeof words !== "number" && positions !== null) f.get(positions).i32(axis.out).op("i32.mul").set(words);
-    const own = ownStart(f, start, part.folded ? 0 : (axis?.out ?? 0));
-    if (mode === "kept" && beyond !== null) {
+    const beyond = emitPlace(f, walk, at);
+    if (typeof words !== "number" && at.positions !== null)
+      f.get(at.positions).i32(walk.boxes[0].axes[part.axis].out).op("i32.mul").set(words);
+    const portion = { input, slot, words, positions: at.positions };
+    if (mode === "kept") {
       countUp(f, first, beyond, () => {
-        begin(first);
-        body({ input, slot, words, start: own, owner: first, examples: null, positions });
+        emitAddresses(f, walk, arrays, at, input, slot);
+        body({ ...portion, examples: null });
       });
       return;
     }
-    begin(null);
-    const count = beyond === null ? null : f.local("i32");
-    if (beyond !== null && count !== null) f.get(beyond).get(first).op("i32.sub").set(count);
-    body({ input, slot, words, start: own, owner: null, examples: count, positions });
+    emitAddresses(f, walk, arrays, at, input, slot);
+    if (count !== null) f.get(beyond).get(first).op("i32.sub").set(count);
+    body({ ...portion, examples: count });
   });
 }
 
-function emitExamples(f: FunctionBuilder, groupIndex: Local, group: number, first: Local): Local {
+/** Takes the number of a chunk apart; returns the example behind its last. */
+function emitPlace(f: FunctionBuilder, { part, examples: mode, group }: FoldWalk, at: Place): Local {
+  const [, chunk, , examples] = f.parameters;
   const beyond = f.local("i32");
-  f.get(groupIndex).i32(group).op("i32.mul").set(first);
-  setMinimum(
-    f,
-    beyond,
-    () => f.get(first).i32(group).op("i32.add"),
-    () => f.get(f.parameters[3]),
-  );
+  f.get(chunk).i32(part.count).op("i32.rem_u").set(at.part);
+  f.get(chunk).i32(part.count).op("i32.div_u").set(at.group);
+  if (mode !== "none") {
+    f.get(at.group).i32(group).op("i32.mul").set(at.first);
+    setMinimum(
+      f,
+      beyond,
+      () => f.get(at.first).i32(group).op("i32.add"),
+      () => f.get(examples),
+    );
+  }
+  const { start, positions } = at;
+  if (start !== null && positions !== null) {
+    f.get(at.part).i32(part.size).op("i32.mul").set(start);
+    setMinimum(
+      f,
+      positions,
+      () => f.i32(part.size),
+      () => f.i32(part.extent).get(start).op("i32.sub"),
+    );
+  }
   return beyond;
 }
 
-function ownStart(f: FunctionBuilder, start: Local | null, out: number): Local | null {
-  if (start === null || out === 0) return null;
-  const own = f.local("i32");
-  f.get(start).i32(out).op("i32.mul").set(own);
-  return own;
+/** Sets where the input and the own cells of the slot begin. */
+function emitAddresses(f: FunctionBuilder, walk: FoldWalk, arrays: number, at: Place, input: Local, slot: Local): void {
+  const [table] = f.parameters;
+  const { part, examples: mode } = walk;
+  const axis = walk.boxes[0].axes[part.axis];
+  f.get(table)
+    .memory("i32.load")
+    .i32(4 * walk.origin)
+    .op("i32.add");
+  if (mode !== "none") addScaled(f, at.first, 4 * walk.exampleStep);
+  if (at.start !== null) addScaled(f, at.start, 4 * axis.in);
+  f.set(input);
+  const slotBytes = 4 * walk.cells * arrays;
+  f.get(table).memory("i32.load", 4);
+  if (mode !== "none") addScaled(f, mode === "kept" ? at.first : at.group, slotBytes * (part.folded ? part.count : 1));
+  if (part.folded) addScaled(f, at.part, slotBytes);
+  else if (at.start !== null) addScaled(f, at.start, 4 * axis.out);
+  f.set(slot);
 }
 
 /** Runs a kernel over all cells of a portion; `slot` is the array that it writes to. */

@@ -118,7 +118,7 @@ export function emitTree(f: FunctionBuilder, terms: readonly (() => void)[]): vo
 }
 
 /** Pushes the sum of the four lanes as an f32. */
-export function emitLaneSum(f: FunctionBuilder, vector: Local): void {
+function emitLaneSum(f: FunctionBuilder, vector: Local): void {
   for (const lane of [0, 1]) f.get(vector).lane("f32x4.extract_lane", lane);
   f.op("f32.add");
   for (const lane of [2, 3]) f.get(vector).lane("f32x4.extract_lane", lane);
@@ -180,19 +180,28 @@ export function emitFold(
   });
 }
 
+/** Adds four vectors and a number to the cell behind the output pointer. */
+export function emitTotal(f: FunctionBuilder, totals: readonly Local[], rest: Local, output: Local, offset: number): void {
+  const terms = totals.map((total) => (): void => void f.get(total));
+  emitTree(f, terms);
+  f.set(totals[0]);
+  f.get(output).get(output).memory("f32.load", offset);
+  emitLaneSum(f, totals[0]);
+  f.get(rest).op("f32.add", "f32.add").memory("f32.store", offset);
+}
+
 /** The kernel of sums. */
 export function sumKernel(f: FunctionBuilder): FoldKernel {
   const results = f.locals("v128", 4);
   const tail = f.local("f32");
+  const load = (from: Local, offset: number) => (): void => void f.get(from).memory("v128.load", offset);
   return {
     rows: (input, output, rows, step, run) =>
       emitRow(f, input, output, run, {
         compute: (from, to, index) => {
-          f.get(to).memory("v128.load", 16 * index);
-          emitTree(
-            f,
-            Array.from({ length: rows }, (_, row) => () => void f.get(from).memory("v128.load", 4 * step * row + 16 * index)),
-          );
+          load(to, 16 * index)();
+          const terms = Array.from({ length: rows }, (_, row) => load(from, 4 * step * row + 16 * index));
+          emitTree(f, terms);
           f.op("f32x4.add").set(results[index]);
         },
         stores: [{ offset: 0, vector: (index) => results[index] }],
@@ -200,27 +209,13 @@ export function sumKernel(f: FunctionBuilder): FoldKernel {
     run: (input, output, run) => {
       for (const result of results) f.f32x4(0).set(result);
       f.f32(0).set(tail);
-      emitFold(
-        f,
-        input,
-        run,
-        (from, index) =>
-          f
-            .get(results[index])
-            .get(from)
-            .memory("v128.load", 16 * index)
-            .op("f32x4.add")
-            .set(results[index]),
-        (from, offset) => f.get(tail).get(from).memory("f32.load", offset).op("f32.add").set(tail),
-      );
-      emitTree(
-        f,
-        results.map((result) => () => void f.get(result)),
-      );
-      f.set(results[0]);
-      f.get(output).get(output).memory("f32.load");
-      emitLaneSum(f, results[0]);
-      f.get(tail).op("f32.add", "f32.add").memory("f32.store");
+      const vector = (from: Local, index: number): void => {
+        load(from, 16 * index)();
+        f.get(results[index]).op("f32x4.add").set(results[index]);
+      };
+      const single = (from: Local, offset: number): void => void f.get(tail).get(from).memory("f32.load", offset).op("f32.add").set(tail);
+      emitFold(f, input, run, vector, single);
+      emitTotal(f, results, tail, output, 0);
     },
   };
 }

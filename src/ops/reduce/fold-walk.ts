@@ -23,7 +23,7 @@ export interface FoldWalk {
   readonly boxes: readonly FoldBox[];
   readonly origin: number;
   readonly exampleStep: number;
-  /** Words of a slot (of one example where examples are kept), spare lanes included; the first `channels` words... are the result's. */
+  /** Words of one array of a slot: the result's cells (of one example where examples are kept), spare lanes included. */
   readonly cells: number;
   /** Input cells of one example that are folded into one cell. */
   readonly folded: number;

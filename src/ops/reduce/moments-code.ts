@@ -1,94 +1,99 @@
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
+import { multiplyAdd } from "../../emit/wasm/vectors.ts";
 import { emitRun } from "../walk.ts";
 import { emitFoldBoxes, type Merge, type Portion } from "./fold-chunks.ts";
-import { emitFold, emitLaneSum, emitRow, emitTree, emitZero, type FoldKernel, sumKernel } from "./fold-code.ts";
+import { emitFold, emitRow, emitTotal, emitTree, emitZero, type FoldKernel, sumKernel } from "./fold-code.ts";
 import type { FoldWalk } from "./fold-walk.ts";
 
 /** Arrays of a slot: mean, sum of deviations from it (then unused), sum of squared deviations. */
 export const momentArrays = 3;
 
+/** Locals of the kernel of deviations: totals by vector, deviations by row. */
+interface Totals {
+  readonly sums: readonly Local[];
+  readonly squares: readonly Local[];
+  readonly deviations: readonly Local[];
+  readonly mean: Local;
+  readonly arrayBytes: number;
+}
+
 /** Adds deviations from the mean and their squares to the arrays behind the output pointer. */
 function deviationKernel(f: FunctionBuilder, fma: boolean, arrayBytes: number): FoldKernel {
-  const sums = f.locals("v128", 4);
-  const squares = f.locals("v128", 4);
-  const deviations = f.locals("v128", 8);
-  const mean = f.local("v128");
-  const [tail, tailSquare, cell] = f.locals("f32", 3);
-  const square = (total: Local, deviation: Local): void => {
-    if (fma) f.get(deviation).get(deviation).get(total).op("f32x4.relaxed_madd").set(total);
-    else f.get(deviation).get(deviation).op("f32x4.mul").get(total).op("f32x4.add").set(total);
+  const totals: Totals = {
+    sums: f.locals("v128", 4),
+    squares: f.locals("v128", 4),
+    deviations: f.locals("v128", 8),
+    mean: f.local("v128"),
+    arrayBytes,
   };
   return {
     rows: (input, output, rows, step, run) =>
       emitRow(f, input, output, run, {
-        compute: (from, to, index) => {
-          const own = deviations.slice(0, rows);
-          f.get(to)
-            .memory("v128.load", 16 * index)
-            .set(mean);
-          own.forEach((deviation, row) =>
-            f
-              .get(from)
-              .memory("v128.load", 4 * step * row + 16 * index)
-              .get(mean)
-              .op("f32x4.sub")
-              .set(deviation),
-          );
-          f.get(to).memory("v128.load", arrayBytes + 16 * index);
-          emitTree(
-            f,
-            own.map((deviation) => () => void f.get(deviation)),
-          );
-          f.op("f32x4.add").set(sums[index]);
-          f.get(to).memory("v128.load", 2 * arrayBytes + 16 * index);
-          emitTree(
-            f,
-            own.map((deviation) => () => void f.get(deviation).get(deviation).op("f32x4.mul")),
-          );
-          f.op("f32x4.add").set(squares[index]);
-        },
+        compute: (from, to, index) => emitDeviations(f, totals, from, to, rows, step, 16 * index, index),
         stores: [
-          { offset: arrayBytes, vector: (index) => sums[index] },
-          { offset: 2 * arrayBytes, vector: (index) => squares[index] },
+          { offset: arrayBytes, vector: (index) => totals.sums[index] },
+          { offset: 2 * arrayBytes, vector: (index) => totals.squares[index] },
         ],
       }),
-    run: (input, output, run) => {
-      for (const total of [...sums, ...squares]) f.f32x4(0).set(total);
-      f.f32(0).set(tail).f32(0).set(tailSquare);
-      f.get(output).memory("v128.load32_splat").set(mean);
-      emitFold(
-        f,
-        input,
-        run,
-        (from, index) => {
-          f.get(from)
-            .memory("v128.load", 16 * index)
-            .get(mean)
-            .op("f32x4.sub")
-            .set(deviations[index]);
-          f.get(sums[index]).get(deviations[index]).op("f32x4.add").set(sums[index]);
-          square(squares[index], deviations[index]);
-        },
-        (from, offset) => {
-          f.get(from).memory("f32.load", offset).get(output).memory("f32.load").op("f32.sub").tee(cell).get(tail).op("f32.add").set(tail);
-          f.get(cell).get(cell).op("f32.mul").get(tailSquare).op("f32.add").set(tailSquare);
-        },
-      );
-      for (const [totals, rest, offset] of [
-        [sums, tail, arrayBytes],
-        [squares, tailSquare, 2 * arrayBytes],
-      ] as const) {
-        emitTree(
-          f,
-          totals.map((total) => () => void f.get(total)),
-        );
-        f.set(totals[0]);
-        f.get(output).get(output).memory("f32.load", offset);
-        emitLaneSum(f, totals[0]);
-        f.get(rest).op("f32.add", "f32.add").memory("f32.store", offset);
-      }
-    },
+    run: (input, output, run) => emitDeviationRun(f, totals, fma, input, output, run),
   };
+}
+
+/** One vector of up to eight rows. */
+function emitDeviations(
+  f: FunctionBuilder,
+  totals: Totals,
+  from: Local,
+  to: Local,
+  rows: number,
+  step: number,
+  offset: number,
+  index: number,
+): void {
+  const { sums, squares, mean, arrayBytes } = totals;
+  const deviations = totals.deviations.slice(0, rows);
+  f.get(to).memory("v128.load", offset).set(mean);
+  deviations.forEach((deviation, row) => {
+    f.get(from).memory("v128.load", 4 * step * row + offset);
+    f.get(mean).op("f32x4.sub").set(deviation);
+  });
+  const terms = deviations.map((deviation) => (): void => void f.get(deviation));
+  const squared = deviations.map((deviation) => (): void => void f.get(deviation).get(deviation).op("f32x4.mul"));
+  f.get(to).memory("v128.load", arrayBytes + offset);
+  emitTree(f, terms);
+  f.op("f32x4.add").set(sums[index]);
+  f.get(to).memory("v128.load", 2 * arrayBytes + offset);
+  emitTree(f, squared);
+  f.op("f32x4.add").set(squares[index]);
+}
+
+/** A run that belongs to one mean. */
+function emitDeviationRun(f: FunctionBuilder, totals: Totals, fma: boolean, input: Local, output: Local, run: number | Local): void {
+  const { sums, squares, deviations, mean, arrayBytes } = totals;
+  const [tail, tailSquare, cell] = f.locals("f32", 3);
+  for (const total of [...sums, ...squares]) f.f32x4(0).set(total);
+  f.f32(0).set(tail).f32(0).set(tailSquare);
+  f.get(output).memory("v128.load32_splat").set(mean);
+  const vector = (from: Local, index: number): void => {
+    const deviation = deviations[index];
+    f.get(from).memory("v128.load", 16 * index);
+    f.get(mean).op("f32x4.sub").set(deviation);
+    f.get(sums[index]).get(deviation).op("f32x4.add").set(sums[index]);
+    multiplyAdd(
+      f,
+      fma,
+      squares[index],
+      () => f.get(deviation),
+      () => f.get(deviation),
+    );
+  };
+  const single = (from: Local, offset: number): void => {
+    f.get(from).memory("f32.load", offset).get(output).memory("f32.load").op("f32.sub").tee(cell).get(tail).op("f32.add").set(tail);
+    f.get(cell).get(cell).op("f32.mul").get(tailSquare).op("f32.add").set(tailSquare);
+  };
+  emitFold(f, input, run, vector, single);
+  emitTotal(f, sums, tail, output, arrayBytes);
+  emitTotal(f, squares, tailSquare, output, 2 * arrayBytes);
 }
 
 /** Pushes how many input cells a portion folds into one cell, as f32. */
