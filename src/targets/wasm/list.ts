@@ -1,5 +1,6 @@
 import type { Algorithm } from "../../ops/contract.ts";
 import { kernelDepthwise } from "../../ops/grid-linear/depthwise-gradient.ts";
+import { denseForward, denseInput, denseKernel } from "../../ops/grid-linear/wasm-dense.ts";
 import { forwardDepthwise, inputDepthwise } from "../../ops/grid-linear/wasm-depthwise.ts";
 import { flatForward, flatInput } from "../../ops/grid-linear/wasm-flat-forward.ts";
 import { flatKernel } from "../../ops/grid-linear/wasm-flat-kernel.ts";
@@ -17,6 +18,9 @@ import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
 
 /** The algorithms of the wasm target, in the order in which ties are broken. */
 export const algorithms: readonly Algorithm[] = [
+  denseForward,
+  denseInput,
+  denseKernel,
   forwardBlocked,
   inputBlocked,
   kernelBlocked,
