@@ -1,6 +1,5 @@
 import { invariant } from "../../src/base/errors.ts";
 import type { TensorType } from "../../src/base/types.ts";
-import { ModuleBuilder } from "../../src/emit/wasm/module.ts";
 import type {
   Algorithm,
   Buffers,
@@ -13,9 +12,9 @@ import type {
   OperandRef,
   Operator,
 } from "../../src/ops/contract.ts";
-import { type Placement, place, wordOf } from "../../src/ops/layout.ts";
+import { arena, type CellMap, cellMap, type RoutineFunction } from "./arena.ts";
 
-/** One algorithm on one plan, alone in a memory of its own, between guard zones. */
+/** One algorithm on one plan, alone in memory, between guard zones. */
 export interface Trial<P> {
   readonly operator: Operator<P>;
   readonly algorithm: Algorithm<P>;
@@ -29,15 +28,22 @@ export interface Trial<P> {
   readonly examples?: number;
   /** Halo given to every output with a channel axis and cells behind it, to see that it stays as it was. */
   readonly outputHalo?: { readonly low: number; readonly high: number; readonly fill: number };
+  /** Halo that other consumers want around inputs and operands, beyond what the choice asks for. */
+  readonly inputHalo?: { readonly low: number; readonly high: number };
   /** How chunks are taken, for the laws of repetition: a permutation of chunk numbers per step. */
   readonly order?: (chunks: number) => readonly number[];
+  /** Input whose buffer the output shares, where the emission says that it may. */
+  readonly inPlace?: number;
 }
 
 export interface TrialResult {
   readonly outputs: Float64Array[];
-  /** What was broken outside the promised cells: guard zones, halos, spare lanes. */
+  /** What was broken outside the promised cells: guard zones, inputs, halos, spare lanes. */
   readonly damage: string[];
-  /** Runs the steps once more and returns the ms that it took; for timing. */
+  readonly emission: Emission;
+  /** Chunks of every step. */
+  readonly chunks: readonly number[];
+  /** Runs the steps once more and returns the ms that it took; for timing, before the next trial. */
   readonly again: () => number;
 }
 
@@ -47,7 +53,11 @@ interface Region {
 }
 
 const guardWords = 64;
+/** A NaN as a float, and far out of every range as an index. */
 const guardBits = 0x7fc0dead;
+/** Words of the table of addresses. */
+const table = 16;
+const firstWord = 64;
 
 export const chunkCount = ({ each, group }: Chunks, examples: number): number => (group === 0 ? each : each * Math.ceil(examples / group));
 
@@ -59,235 +69,181 @@ export function runAlone<P>(trial: Trial<P>): TrialResult {
   invariant(choice !== undefined, () => `${algorithm.id} offers no layout for ${operator.line(plan)}`);
   const buffers = buffersOf(trial, choice);
   const emission = algorithm.emit(plan, buffers, fusion, device);
-  const inputTypes = operator.inputs(plan);
-  const outputTypes = operator.outputs(plan);
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
-  const regions = layOut(memory, emission, [
-    ...inputTypes.map((type, i) => place(type, buffers.inputs[i]).words),
-    ...(fusion?.operands ?? []).map((type, i) => place(type, buffers.operands[i]).words),
-    ...outputTypes.map((type, i) => place(type, buffers.outputs[i]).words),
-  ]);
-  const words = new Int32Array(memory.buffer);
-  words.fill(guardBits);
-  const floats = new Float32Array(memory.buffer);
-  const all = [...inputTypes, ...(fusion?.operands ?? [])];
+  const [given, made] = [[...operator.inputs(plan), ...(fusion?.operands ?? [])], operator.outputs(plan)];
   const layouts = [...buffers.inputs, ...buffers.operands];
-  all.forEach((type, i) => store(type, place(type, layouts[i]), layouts[i], regions.values[i], trial.inputs[i], floats, words));
-  outputTypes.forEach((type, i) =>
-    fillHalo(type, place(type, buffers.outputs[i]), buffers.outputs[i], regions.values[all.length + i], floats),
-  );
-  emission.constants.forEach((table, i) =>
-    words.set(new Int32Array(table.buffer, table.byteOffset, table.length), regions.constants[i].address / 4),
-  );
-  const before = words.slice();
-  const examples = trial.examples ?? inputTypes.concat(outputTypes).find((type) => type.batched)?.shape[0] ?? 1;
-  const run = runner(emission, memory, regions, trial, examples, inputTypes.length, fusion?.operands.length ?? 0);
-  run();
-  const damage = inspect(words, before, regions, emission);
-  const outputs = outputTypes.map((type, i) => {
-    const region = regions.values[all.length + i];
-    return load(type, place(type, buffers.outputs[i]), buffers.outputs[i], region, floats, words, examples, damage, `output ${i}`);
+  const inputs = given.map((type, i) => cellMap(type, layouts[i]));
+  const outputs = made.map((type, i) => cellMap(type, buffers.outputs[i]));
+  const regions = layOut(emission, inputs, outputs, trial.inPlace);
+  const { words, floats } = arena;
+  words.fill(guardBits, 0, regions.end);
+  const examples = trial.examples ?? [...given, ...made].find((type) => type.batched)?.shape[0] ?? 1;
+  made.forEach((_, i) => {
+    for (const word of outputs[i].halo) floats[regions.outputs[i].address + word] = buffers.outputs[i].fill;
   });
-  return {
-    outputs,
-    damage,
-    again: () => {
-      const start = performance.now();
-      run();
-      return performance.now() - start;
-    },
+  given.forEach((type, i) => {
+    store(type, inputs[i], layouts[i], regions.inputs[i], trial.inputs[i], type.batched ? examples : 1);
+  });
+  emission.constants.forEach((constant, i) => {
+    words.set(new Int32Array(constant.buffer, constant.byteOffset, constant.length), regions.constants[i].address);
+  });
+  const before = words.slice(0, regions.end);
+  const steps = prepare(emission, regions, trial, operator.inputs(plan).length, examples);
+  const damage: string[] = [];
+  for (const step of steps) runStep(step, examples, damage);
+  inspect(before, regions, damage);
+  const results = made.map((type, i) =>
+    load(type, outputs[i], buffers.outputs[i], regions.outputs[i], type.batched ? examples : 1, damage),
+  );
+  const again = (): number => {
+    const start = performance.now();
+    for (const step of steps) runStep(step, examples, null);
+    return performance.now() - start;
   };
+  return { outputs: results, damage, emission, chunks: emission.steps.map((step) => chunkCount(step.chunks, examples)), again };
 }
 
-function buffersOf<P>({ operator, plan, outputHalo }: Trial<P>, choice: LayoutChoice): Buffers {
+/** The halo that the planner gives to values of a batch with cells behind their channels. */
+const haloAxes = (type: TensorType): number => (type.batched ? Math.max(0, type.shape.length - 2) : 0);
+
+function buffersOf<P>({ operator, plan, outputHalo, inputHalo, fusion }: Trial<P>, choice: LayoutChoice): Buffers {
   const outputs = operator.outputs(plan).map((type, i): Layout => {
-    const axes = type.shape.length - (type.batched ? 2 : 1);
-    const halo =
-      outputHalo === undefined || axes < 1 || !type.batched
-        ? []
-        : Array.from({ length: axes }, () => ({ low: outputHalo.low, high: outputHalo.high }));
-    return { block: choice.outputs[i], halo, fill: outputHalo?.fill ?? 0 };
+    const block = choice.outputs[i];
+    if (outputHalo === undefined) return { block, halo: [], fill: 0 };
+    const { low, high, fill } = outputHalo;
+    return { block, halo: Array.from({ length: haloAxes(type) }, () => ({ low, high })), fill };
   });
-  return { inputs: choice.inputs, operands: choice.operands, outputs };
+  const widen = (types: readonly TensorType[], layouts: readonly Layout[]): Layout[] =>
+    layouts.map((layout, i) => {
+      const axes = haloAxes(types[i]);
+      if (inputHalo === undefined || axes === 0) return layout;
+      const asked = layout.halo.some(({ low, high }) => low > 0 || high > 0);
+      const halo = Array.from({ length: axes }, (_, axis) => ({
+        low: (layout.halo[axis]?.low ?? 0) + inputHalo.low,
+        high: (layout.halo[axis]?.high ?? 0) + inputHalo.high,
+      }));
+      return { block: layout.block, halo, fill: asked ? layout.fill : Number.NaN };
+    });
+  return { inputs: widen(operator.inputs(plan), choice.inputs), operands: widen(fusion?.operands ?? [], choice.operands), outputs };
 }
 
+/** Addresses in words. */
 interface Regions {
-  readonly values: Region[];
-  readonly temporaries: Region[];
-  readonly constants: Region[];
-  readonly table: number;
+  readonly inputs: readonly Region[];
+  readonly outputs: readonly Region[];
+  readonly temporaries: readonly Region[];
+  readonly constants: readonly Region[];
+  readonly end: number;
 }
 
-function layOut(memory: WebAssembly.Memory, emission: Emission, values: readonly number[]): Regions {
-  let next = 1024;
+function layOut(emission: Emission, inputs: readonly CellMap[], outputs: readonly CellMap[], inPlace: number | undefined): Regions {
+  let next = firstWord;
   const region = (words: number): Region => {
-    next += guardWords;
-    const address = next * 4;
-    next += Math.ceil(words / 16) * 16 + guardWords;
+    const address = next + guardWords;
+    next = address + Math.ceil(words / 16) * 16 + guardWords;
     return { address, words };
   };
-  const table = 16;
-  const result = {
-    values: values.map(region),
+  const ins = inputs.map(({ words }) => region(words));
+  const regions = {
+    inputs: ins,
+    outputs: outputs.map(({ words }, i) => (i === 0 && inPlace !== undefined ? ins[inPlace] : region(words))),
     temporaries: emission.temporaries.map((bytes) => region(Math.ceil(bytes / 4))),
-    constants: emission.constants.map((constant) => region(constant.length)),
-    table,
+    constants: emission.constants.map(({ length }) => region(length)),
+    end: next,
   };
-  memory.grow(Math.ceil((next * 4) / 65536));
-  return result;
+  arena.reserve(next);
+  return { ...regions, end: next };
 }
 
-function runner<P>(
-  emission: Emission,
-  memory: WebAssembly.Memory,
-  regions: Regions,
-  trial: Trial<P>,
-  examples: number,
-  inputs: number,
-  operands: number,
-): () => void {
-  const builder = new ModuleBuilder({ minimum: 1, maximum: 65536, shared: true });
-  const known = new Set<string>();
-  for (const { routine } of emission.steps) {
-    if (known.has(routine.key)) continue;
-    known.add(routine.key);
-    builder.export(routine.key, routine.build(builder));
-  }
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(builder.encode()), { env: { memory } });
-  const words = new Int32Array(memory.buffer);
-  const addressOf = ({ of, index }: OperandRef): number => {
-    const region = {
-      input: regions.values[index],
-      operand: regions.values[inputs + index],
-      output: regions.values[inputs + operands + index],
+interface PreparedStep {
+  readonly call: RoutineFunction;
+  readonly addresses: readonly number[];
+  /** Regions that the step may only read although others write them. */
+  readonly readOnly: readonly Region[];
+  readonly total: number;
+  readonly order: readonly number[] | null;
+}
+
+function prepare<P>(emission: Emission, regions: Regions, trial: Trial<P>, inputs: number, examples: number): PreparedStep[] {
+  const regionOf = ({ of, index }: OperandRef): Region => {
+    const from = {
+      input: regions.inputs[index],
+      operand: regions.inputs[inputs + index],
+      output: regions.outputs[index],
       temporary: regions.temporaries[index],
       constant: regions.constants[index],
-    }[of];
-    return region.address;
+    };
+    return from[of];
   };
-  const steps = emission.steps.map((step) => ({
-    call: instance.exports[step.routine.key] as (table: number, begin: number, end: number, examples: number) => void,
-    addresses: step.operands.map(addressOf),
-    order: (trial.order ?? ((chunks: number) => Array.from({ length: chunks }, (_, i) => i)))(chunkCount(step.chunks, examples)),
-    total: chunkCount(step.chunks, examples),
-  }));
-  return () => {
-    for (const step of steps) {
-      step.addresses.forEach((address, i) => {
-        words[regions.table + i] = address;
-      });
-      if (trial.order === undefined) step.call(regions.table * 4, 0, step.total, examples);
-      else for (const chunk of step.order) step.call(regions.table * 4, chunk, chunk + 1, examples);
+  return emission.steps.map((step) => {
+    invariant(step.operands.length <= firstWord - table, () => `${trial.algorithm.id}: ${step.operands.length} operands`);
+    const total = chunkCount(step.chunks, examples);
+    return {
+      call: arena.routine(step.routine, trial.device),
+      addresses: step.operands.map((ref) => 4 * regionOf(ref).address),
+      readOnly: step.operands.filter(({ of, access }) => access === "read" && (of === "temporary" || of === "output")).map(regionOf),
+      total,
+      order: trial.order?.(total) ?? null,
+    };
+  });
+}
+
+function runStep({ call, addresses, readOnly, total, order }: PreparedStep, examples: number, damage: string[] | null): void {
+  const { words } = arena;
+  words.set(addresses, table);
+  const copies = damage === null ? [] : readOnly.map(({ address, words: count }) => words.slice(address, address + count));
+  if (order === null) call(4 * table, 0, total, examples);
+  else for (const chunk of order) call(4 * table, chunk, chunk + 1, examples);
+  copies.forEach((copy, i) => {
+    const changed = copy.findIndex((word, at) => word !== words[readOnly[i].address + at]);
+    if (changed >= 0) damage?.push(`word ${changed} of a buffer that a step only reads was changed`);
+  });
+}
+
+/** Writes the cells of so many examples; the further ones stay garbage. */
+function store(type: TensorType, map: CellMap, layout: Layout, { address }: Region, cells: ArrayLike<number>, examples: number): void {
+  const { words, floats } = arena;
+  const end = examples * map.exampleStride;
+  for (const word of map.halo) if (word < end) floats[address + word] = layout.fill;
+  for (const word of map.spare) if (word < end) words[address + word] = 0;
+  const target = type.dtype === "f32" ? floats : words;
+  for (let i = 0; i < map.cells.length; i++) if (map.cells[i] < end) target[address + map.cells[i]] = cells[i];
+}
+
+/** Reads the cells of so many examples; notes halo and spare lanes that are not as promised. */
+function load(type: TensorType, map: CellMap, layout: Layout, { address }: Region, examples: number, damage: string[]): Float64Array {
+  const { words, floats } = arena;
+  const end = examples * map.exampleStride;
+  const source = type.dtype === "f32" ? floats : words;
+  const count = map.cells.filter((word) => word < end).length;
+  const check = (what: string, list: Int32Array, expected: number): void => {
+    for (const word of list) {
+      const found = floats[address + word];
+      if (word >= end || Object.is(found, expected) || found === expected || damage.length >= 5) continue;
+      damage.push(`${what} at word ${word} of the output is ${found}, expected ${expected}`);
     }
   };
+  check("halo", map.halo, layout.fill);
+  check("spare lane", map.spare, 0);
+  return Float64Array.from({ length: count }, (_, i) => source[address + map.cells[i]]);
 }
 
-/** Visits every cell of a value: plain index, example, channel, cell. */
-function eachCell(type: TensorType, visit: (index: number, example: number, channel: number, cell: readonly number[]) => void): void {
-  const shape = type.batched ? type.shape : [1, ...type.shape];
-  const [examples, channels, ...extents] = [shape[0], shape[1] ?? 1, ...shape.slice(2)];
-  const cells = extents.reduce((product, extent) => product * extent, 1);
-  const cell = new Array<number>(extents.length).fill(0);
-  for (let index = 0; index < examples * channels * cells; index++) {
-    let rest = index % cells;
-    for (let axis = extents.length - 1; axis >= 0; axis--) {
-      cell[axis] = rest % extents[axis];
-      rest = Math.floor(rest / extents[axis]);
+/** Notes words outside of outputs, temporaries and the table of addresses that changed. */
+function inspect(before: Int32Array, { inputs, outputs, temporaries, constants, end }: Regions, damage: string[]): void {
+  const { words } = arena;
+  const writable = [{ address: table, words: firstWord - table }, ...outputs, ...temporaries].sort((a, b) => a.address - b.address);
+  let from = 0;
+  const check = (to: number): void => {
+    for (let word = from; word < to && damage.length < 5; word++) {
+      if (words[word] === before[word]) continue;
+      const name = (list: readonly Region[]): number => list.findIndex((own) => word >= own.address && word < own.address + own.words);
+      const [input, constant] = [name(inputs), name(constants)];
+      const where = input >= 0 ? `of input ${input}` : constant >= 0 ? `of table ${constant}` : "outside of every buffer";
+      damage.push(`word ${word} ${where} was changed`);
     }
-    const outer = Math.floor(index / cells);
-    visit(index, Math.floor(outer / channels), outer % channels, cell);
+  };
+  for (const { address, words: count } of writable) {
+    check(address);
+    from = Math.max(from, address + count);
   }
-}
-
-function store(
-  type: TensorType,
-  at: Placement,
-  layout: Layout,
-  region: Region,
-  cells: ArrayLike<number>,
-  floats: Float32Array,
-  words: Int32Array,
-): void {
-  if (type.dtype === "f32") floats.fill(0, region.address / 4, region.address / 4 + at.words);
-  fillHalo(type, at, layout, region, floats);
-  eachCell(type, (index, example, channel, cell) => {
-    const word = region.address / 4 + wordOf(at, example, channel, cell);
-    if (type.dtype === "f32") floats[word] = cells[index];
-    else words[word] = cells[index];
-  });
-}
-
-/** Sets every cell around the interior to the layout's fill. */
-function fillHalo(type: TensorType, at: Placement, layout: Layout, region: Region, floats: Float32Array): void {
-  if (!layout.halo.some(({ low, high }) => low > 0 || high > 0)) return;
-  const padded = at.extents.map((extent, i) => extent + at.halo[i].low + at.halo[i].high);
-  const wide: TensorType = { ...type, shape: [...(type.batched ? [type.shape[0]] : []), at.blocks * at.block, ...padded] };
-  eachCell(wide, (_, example, channel, cell) => {
-    const inside = cell.every((position, i) => position >= at.halo[i].low && position < at.halo[i].low + at.extents[i]);
-    if (!inside)
-      floats[
-        region.address / 4 +
-          wordOf(
-            at,
-            example,
-            channel,
-            cell.map((position, i) => position - at.halo[i].low),
-          )
-      ] = layout.fill;
-  });
-}
-
-function load(
-  type: TensorType,
-  at: Placement,
-  layout: Layout,
-  region: Region,
-  floats: Float32Array,
-  words: Int32Array,
-  examples: number,
-  damage: string[],
-  name: string,
-): Float64Array {
-  const shape = type.batched ? [examples, ...type.shape.slice(1)] : type.shape;
-  const result = new Float64Array(shape.reduce((product, extent) => product * extent, 1));
-  const base = region.address / 4;
-  eachCell({ ...type, shape }, (index, example, channel, cell) => {
-    const word = base + wordOf(at, example, channel, cell);
-    result[index] = type.dtype === "f32" ? floats[word] : words[word];
-  });
-  const padded = at.extents.map((extent, i) => extent + at.halo[i].low + at.halo[i].high);
-  const wide: TensorType = { ...type, shape: [...(type.batched ? [examples] : []), at.blocks * at.block, ...padded] };
-  eachCell(wide, (_, example, channel, cell) => {
-    const inside = cell.every((position, i) => position >= at.halo[i].low && position < at.halo[i].low + at.extents[i]);
-    if (inside && channel < at.channels) return;
-    const found =
-      floats[
-        base +
-          wordOf(
-            at,
-            example,
-            channel,
-            cell.map((position, i) => position - at.halo[i].low),
-          )
-      ];
-    const expected = inside ? 0 : layout.fill;
-    if (!Object.is(found, expected) && !(found === 0 && expected === 0))
-      damage.push(
-        `${name}: ${inside ? "spare lane" : "halo"} of example ${example} channel ${channel} cell ${cell.join(",")} is ${found}, expected ${expected}`,
-      );
-  });
-  return result;
-}
-
-/** Words outside of outputs and temporaries that changed. */
-function inspect(words: Int32Array, before: Int32Array, regions: Regions, emission: Emission): string[] {
-  const writable = [...regions.values, ...regions.temporaries];
-  const damage: string[] = [];
-  const inside = new Uint8Array(words.length);
-  for (const { address, words: count } of writable) inside.fill(1, address / 4, address / 4 + count);
-  inside.fill(1, regions.table, regions.table + Math.max(...emission.steps.map((step) => step.operands.length)));
-  for (let word = 0; word < words.length && damage.length < 5; word++) {
-    if (inside[word] === 0 && words[word] !== before[word]) damage.push(`word ${word} outside of every buffer was changed`);
-  }
-  return damage;
+  check(end);
 }
