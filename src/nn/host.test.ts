@@ -27,9 +27,10 @@ test("schedules at their ends and turns", () => {
   near(cosine(1, 100), 1 / 11, 1e-12);
   near(cosine(10, 100), 10 / 11, 1e-12);
   near(cosine(11, 100), 1, 1e-12);
-  near(cosine(100, 100), 0.2, 1e-12);
-  near(cosineRate(1)(1, 101), 1, 1e-12);
-  near(cosineRate(1)(51, 101), 0.5, 1e-12);
+  near(cosine(101, 100), 0.2, 1e-12);
+  near(cosine(56, 100), 0.6, 1e-12);
+  near(cosineRate(1)(1, 100), 1, 1e-12);
+  near(cosineRate(1)(51, 100), 0.5, 1e-12);
   near(cosineRate(1)(1, 1), 1, 1e-12);
   for (let at = 12; at <= 100; at++) assert.ok(cosine(at, 100) < cosine(at - 1, 100));
   // turns after step 3 of 10

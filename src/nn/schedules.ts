@@ -41,7 +41,7 @@ export function stepRate(
 const rise = (part: number): number => (1 - Math.cos(Math.PI * Math.min(1, Math.max(0, part)))) / 2;
 
 /**
- * Rises in a straight line over `warmup`, then falls from `rate` to `floor` by half a cosine, which it reaches at the last step.
+ * Rises in a straight line over `warmup`, then falls from `rate` towards `floor` by half a cosine, which it would reach one step after the last.
  * Source: Loshchilov and Hutter 2017, eq. 5; warm-up: Goyal et al. 2017, section 2.2.
  * Units: warmup up to 1 is a share of the run, else steps.
  */
@@ -54,7 +54,7 @@ export function cosineRate(rate: number, { floor = 0, warmup = 0 }: { readonly f
   return (step, steps) => {
     const rising = Math.round(stepsOf(warmup, steps));
     if (step <= rising) return (rate * step) / (rising + 1);
-    return floor + (rate - floor) * (1 - rise((step - rising - 1) / Math.max(1, steps - rising - 1)));
+    return floor + (rate - floor) * (1 - rise((step - rising - 1) / Math.max(1, steps - rising)));
   };
 }
 
