@@ -1,6 +1,6 @@
 import { sameShape, type TensorType } from "../base/types.ts";
-import type { Axis } from "../grid/axis.ts";
 import { type Graph, type GraphNode, inputsOf } from "../graph/graph.ts";
+import type { Axis } from "../grid/axis.ts";
 import type { GridLinearPlan } from "../ops/grid-linear/index.ts";
 import type { MovePlan } from "../ops/move/index.ts";
 import type { WindowPlan } from "../ops/window/index.ts";

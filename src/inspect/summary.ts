@@ -70,7 +70,14 @@ export function summarise({ graph, parameters, layers }: TracedNet): NetSummary 
     const path = owner(node.path, paths) ?? node.path;
     noteUpTo(path);
     const output = node.outputs[0];
-    const row = rows.get(path) ?? { path, kind: kindOf(node.path, node.operator.name), output: graph.values[output].type, parameters: 0, multiplyAdds: 0, field: null };
+    const row = rows.get(path) ?? {
+      path,
+      kind: kindOf(node.path, node.operator.name),
+      output: graph.values[output].type,
+      parameters: 0,
+      multiplyAdds: 0,
+      field: null,
+    };
     rows.set(path, row);
     row.multiplyAdds += node.operator.cost(node.plan).multiplyAdds / examples;
     row.field = fields[output];
@@ -80,11 +87,18 @@ export function summarise({ graph, parameters, layers }: TracedNet): NetSummary 
   const total = { parameters: 0, multiplyAdds: 0 };
   for (const { name, type } of parameters) {
     total.parameters += size(type.shape);
-    const row = rows.get(owner(name, [...rows.keys()].filter((path) => path !== "")) ?? "");
+    const row = rows.get(
+      owner(
+        name,
+        [...rows.keys()].filter((path) => path !== ""),
+      ) ?? "",
+    );
     if (row !== undefined) row.parameters += size(type.shape);
   }
   for (const row of rows.values()) total.multiplyAdds += row.multiplyAdds;
-  const inputs = inputsOf(graph).flatMap(({ name, type }) => (type.batched && type.dtype === "f32" ? [{ name, shape: type.shape.slice(1) }] : []));
+  const inputs = inputsOf(graph).flatMap(({ name, type }) =>
+    type.batched && type.dtype === "f32" ? [{ name, shape: type.shape.slice(1) }] : [],
+  );
   const extents = inputs.find(({ shape }) => shape.length > 1)?.shape.slice(1) ?? [];
   return { inputs, layers: [...rows.values()].map((row) => print(row, extents)), ...total, multiplyAdds: Math.round(total.multiplyAdds) };
 }
@@ -112,6 +126,8 @@ function print({ path, kind, output, parameters, multiplyAdds, field }: Row, ext
     parameters,
     multiplyAdds: Math.round(multiplyAdds),
     ...(receptiveField === undefined ? {} : { receptiveField }),
-    ...(field === null ? {} : { jump: field.map(({ jump }) => Math.round(jump * 1000) / 1000).join(" x ") }),
+    ...(field === null || shape.length <= field.length
+      ? {}
+      : { jump: field.map(({ jump }) => Math.round(jump * 1000) / 1000).join(" x ") }),
   };
 }

@@ -58,7 +58,13 @@ export async function restoreStates(session: Session, state: ReadonlyMap<string,
     const wanted = await session.read(name);
     const given = state.get(name);
     const received = given === undefined ? "none" : printType({ ...given, batched: false });
-    problems.check(given !== undefined && sameShape(given.shape, wanted.shape), `state ${name}`, printType({ ...wanted, batched: false }), received, hint);
+    problems.check(
+      given !== undefined && sameShape(given.shape, wanted.shape),
+      `state ${name}`,
+      printType({ ...wanted, batched: false }),
+      received,
+      hint,
+    );
   }
   for (const name of state.keys()) problems.check(declared.includes(name), "state", "one that the net has", name, hint);
   problems.throwIfAny();
@@ -75,7 +81,13 @@ export function checkContinuation(checkpoint: Checkpoint, run: Pick<Checkpoint, 
     problems.check(now === JSON.stringify(value), name, JSON.stringify(value), now, "A run goes on with the settings that it began with.");
   }
   const { name, train, classes } = checkpoint.data;
-  problems.check(run.data.train === train, `training examples of ${name}`, `${train}`, run.data.train, "The data have changed since the run began.");
+  problems.check(
+    run.data.train === train,
+    `training examples of ${name}`,
+    `${train}`,
+    run.data.train,
+    "The data have changed since the run began.",
+  );
   problems.check(run.data.classes.join() === classes.join(), "classes", classes.join(", "), run.data.classes.join(", "));
   problems.throwIfAny();
 }

@@ -1,5 +1,5 @@
 import { fail } from "../base/errors.ts";
-import type { Tensor } from "../base/types.ts";
+import { size, type Tensor } from "../base/types.ts";
 import { batchCount, batches } from "../data/batches.ts";
 import type { Batch, Dataset } from "../data/dataset.ts";
 import type { Target } from "../graph/session.ts";
@@ -8,7 +8,7 @@ import { type Checkpoint, checkContinuation, deviceOf, readStates, restoreStates
 import { type Best, type EpochMetrics, firstProgress, noSums, type Progress } from "./history.ts";
 import { Model } from "./model.ts";
 import { openPrograms, type Programs } from "./programs.ts";
-import type { Scores } from "./scores.ts";
+import { noScores, type Scores } from "./scores.ts";
 import { chooseSettings, type FitOptions, type Settings } from "./settings.ts";
 
 /** Why a training ended. */
@@ -18,8 +18,8 @@ export type Ending = "epochs" | "patience" | "callback" | "signal";
 export interface FitResult {
   readonly history: readonly EpochMetrics[];
   readonly best: Best | null;
-  /** Scores on the test part, where the set has one; not made when the run was interrupted. */
-  readonly test?: Scores;
+  /** Scores on the test part; of 0 examples where the set has none, or the run was interrupted. */
+  readonly test: Scores;
   /** The net with its best weights. */
   readonly model: Model;
   readonly ending: Ending;
@@ -39,12 +39,21 @@ export interface RunFacts {
   readonly steps: number;
 }
 
+/** Where a kept run stopped, and its best weights so far. */
+export interface KeptRun {
+  readonly checkpoint: Checkpoint;
+  readonly where: string;
+  readonly best: ReadonlyMap<string, Tensor> | null;
+}
+
 /** Keeps a run, so that it can go on after an end of any kind. */
 export interface Keeper {
-  /** Everything is ready to run. Gives back where a kept run stopped, and the best weights so far. */
-  begin(facts: RunFacts): Promise<{ checkpoint: Checkpoint; where: string; best: ReadonlyMap<string, Tensor> | null } | null>;
+  /** Everything is ready to run. Gives back a run that is to go on. */
+  begin(facts: RunFacts): Promise<KeptRun | null>;
   /** `model` is given when its weights are the best so far. */
   save(checkpoint: Checkpoint, model: Model | null): Promise<void>;
+  /** The first step comes next. */
+  started?(facts: RunFacts, progress: Progress): void;
 }
 
 /** Time between checkpoints inside of long epochs. */
@@ -122,33 +131,38 @@ class Training {
     const ending = this.#ending ?? "epochs";
     const weights = this.#best ?? (await this.#programs.readModel());
     await this.#programs.writeModel(weights);
-    const { test } = this.#data;
-    const isScored = ending !== "signal" && test !== undefined && test.count > 0;
-    const scores = isScored ? await this.#programs.score(test, this.#breathe) : undefined;
+    const isScored = ending !== "signal" && this.#data.test !== undefined && this.#data.test.count > 0;
+    const test = isScored && this.#data.test ? await this.#programs.score(this.#data.test, this.#breathe) : noScores;
     const { history, best } = this.#progress;
-    return { history, best, ...(scores && { test: scores }), model: this.#model(weights), ending, notes: this.#notes };
+    return { history, best, test, model: this.#model(weights), ending, notes: this.#notes };
   }
 
   async #begin(): Promise<void> {
-    const { session, parameters, algorithms } = this.#programs;
-    const kept = await this.#keeper?.begin({
+    const { session, parameters } = this.#programs;
+    const facts: RunFacts = {
       settings: this.#settings,
       device: deviceOf(session),
       session: session.description,
-      parameters: parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      parameters: parameters.reduce((sum, { shape }) => sum + size(shape), 0),
       batchesPerEpoch: this.#batchesPerEpoch,
       steps: this.#settings.epochs * this.#stepsPerEpoch,
-    });
-    if (kept === undefined || kept === null) {
-      if (this.#keeper !== undefined) await this.#save(null);
-      return;
-    }
-    const { checkpoint, where, best } = kept;
+    };
+    const kept = (await this.#keeper?.begin(facts)) ?? null;
+    if (kept === null) await this.#save(null);
+    else await this.#goOn(kept);
+    this.#keeper?.started?.(facts, this.#progress);
+  }
+
+  async #goOn({ checkpoint, where, best }: KeptRun): Promise<void> {
+    const { session, algorithms } = this.#programs;
     checkContinuation(checkpoint, { settings: this.#settings.plain, data: this.#dataFacts() }, where);
     await restoreStates(session, checkpoint.state, where);
     const now = deviceOf(session);
     const isOther = checkpoint.device !== now || checkpoint.algorithms.join() !== algorithms.join();
-    if (isOther) this.#notes.push(`resumed on ${now} with other algorithms than the run began with (${checkpoint.device}): the last digits will differ`);
+    if (isOther)
+      this.#notes.push(
+        `resumed on ${now} with other algorithms than the run began with (${checkpoint.device}): the last digits will differ`,
+      );
     this.#progress = checkpoint.progress;
     this.#best = best;
     this.#checkPatience();

@@ -82,7 +82,14 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
 }
 
 function refuse(folder: string, holder: string): never {
-  fail("run", folder, "folder", "one that no other run writes to", `${holder} is training in it`, "Wait for it to end, or choose another --name.");
+  fail(
+    "run",
+    folder,
+    "folder",
+    "one that no other run writes to",
+    `${holder} is training in it`,
+    "Wait for it to end, or choose another --name.",
+  );
 }
 
 function refuseUnlessTaken(error: NodeJS.ErrnoException): false {

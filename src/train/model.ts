@@ -210,8 +210,22 @@ function readDescription(metadata: Readonly<Record<string, string>>, where: stri
   const rest = parse("description") as Omit<ModelDescription, "graph" | "layers">;
   const layers = parse("layers") as readonly LayerInfo[];
   const whole =
-    typeof rest === "object" && rest !== null && Array.isArray(rest.classes) && Array.isArray(rest.shape) && Array.isArray(layers) && Array.isArray(rest.statistics) && Array.isArray(rest.normalisation?.mean);
-  if (!whole) fail("model", where, "metadata", "classes, shape, normalisation, statistics and layers", Object.keys(rest ?? {}).join(", "), "The file is damaged.");
+    typeof rest === "object" &&
+    rest !== null &&
+    Array.isArray(rest.classes) &&
+    Array.isArray(rest.shape) &&
+    Array.isArray(layers) &&
+    Array.isArray(rest.statistics) &&
+    Array.isArray(rest.normalisation?.mean);
+  if (!whole)
+    fail(
+      "model",
+      where,
+      "metadata",
+      "classes, shape, normalisation, statistics and layers",
+      Object.keys(rest ?? {}).join(", "),
+      "The file is damaged.",
+    );
   return { ...rest, layers, graph: metadata.graph ?? "" };
 }
 
@@ -223,7 +237,13 @@ function checkTensors(graph: Graph, tensors: ReadonlyMap<string, Tensor>, where:
   for (const [name, type] of states) {
     const tensor = tensors.get(name);
     const received = tensor === undefined ? "none" : printType({ ...tensor, batched: false });
-    problems.check(tensor !== undefined && tensor.dtype === type.dtype && sameShape(tensor.shape, type.shape), `tensor ${name}`, printType(type), received, hint);
+    problems.check(
+      tensor !== undefined && tensor.dtype === type.dtype && sameShape(tensor.shape, type.shape),
+      `tensor ${name}`,
+      printType(type),
+      received,
+      hint,
+    );
   }
   for (const name of tensors.keys()) problems.check(states.has(name), "tensor", "one that the net reads", name, hint);
   problems.throwIfAny();

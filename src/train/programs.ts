@@ -44,7 +44,13 @@ export interface Programs {
 }
 
 /** Traces and compiles training and evaluation, and writes the first values. */
-export async function openPrograms(session: Session, net: Net, data: Dataset, settings: Settings, start: FitOptions["start"]): Promise<Programs> {
+export async function openPrograms(
+  session: Session,
+  net: Net,
+  data: Dataset,
+  settings: Settings,
+  start: FitOptions["start"],
+): Promise<Programs> {
   const { batch, inputs, targets, loss, optimiser, clip, frozen } = settings;
   const average = settings.average > 0 ? settings.average : undefined;
   const options = { batch, inputs, targets, loss, optimiser, clip, average, frozen };
@@ -119,7 +125,8 @@ async function writeStart(session: Session, { parameters, states }: TracedStep, 
   for (const [name, tensor] of start instanceof Map ? start : Object.entries<Tensor>(start as Record<string, Tensor>)) {
     const hint = "Leave it out of `start`, or name the layers as they were named.";
     const shape = known.get(name);
-    if (shape === undefined) fail("fit", "start", `tensor ${name}`, `one of the net's: ${[...known.keys()].join(", ")}`, "none of that name", hint);
+    if (shape === undefined)
+      fail("fit", "start", `tensor ${name}`, `one of the net's: ${[...known.keys()].join(", ")}`, "none of that name", hint);
     if (shape !== tensor.shape.join("x")) fail("fit", "start", `tensor ${name}`, shape, tensor.shape.join("x"), hint);
     await session.write(name, tensor);
   }

@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fail, ToeplitzError } from "../base/errors.ts";
-import type { Tensor } from "../base/types.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import { writeFileWhole } from "../formats/write-file.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
+import type { KeptRun } from "./fit.ts";
 import { printHistory } from "./history.ts";
 import { findHolder, lockFolder } from "./lock.ts";
 import type { Model } from "./model.ts";
@@ -89,7 +89,14 @@ export class RunFolder {
    * Throws: ToeplitzError when there is none, or it is in use.
    */
   static async resume(path: string): Promise<RunFolder> {
-    if (!(await isRunFolder(path))) fail("run", path, "folder", `a run with ${runFiles.checkpoint}`, (await exists(path)) ? "a folder of something else" : "nothing there");
+    if (!(await isRunFolder(path)))
+      fail(
+        "run",
+        path,
+        "folder",
+        `a run with ${runFiles.checkpoint}`,
+        (await exists(path)) ? "a folder of something else" : "nothing there",
+      );
     return new RunFolder(path, false, await lockFolder(path));
   }
 
@@ -113,7 +120,7 @@ export class RunFolder {
   }
 
   /** Where the run stopped; null when it ended before its first checkpoint. */
-  async load(): Promise<{ checkpoint: Checkpoint; where: string; best: ReadonlyMap<string, Tensor> | null } | null> {
+  async load(): Promise<KeptRun | null> {
     const bytes = await this.read("checkpoint");
     if (bytes === null) return null;
     const where = join(this.path, runFiles.checkpoint);
@@ -139,12 +146,27 @@ export async function checkNew(path: string): Promise<void> {
   if (found === null) return;
   if (!found.isDirectory()) fail("run", path, "folder", "a name that is free", "a file");
   const holder = await findHolder(path);
-  if (holder !== null) fail("run", path, "folder", "one that no other run writes to", `${holder} is training in it`, "Wait for it to end, or choose another --name.");
+  if (holder !== null)
+    fail(
+      "run",
+      path,
+      "folder",
+      "one that no other run writes to",
+      `${holder} is training in it`,
+      "Wait for it to end, or choose another --name.",
+    );
   const entries = await readdir(path);
   // a lock alone is left by a run that was killed before its first checkpoint
   if (entries.every((entry) => entry.startsWith(".lock") || entry.endsWith(".part"))) return;
   const hint = "Go on with it by --resume, or choose another --name.";
-  fail("run", path, "folder", "a name that is free", (await isRunFolder(path)) ? "a run that is kept there" : "a folder with other files", hint);
+  fail(
+    "run",
+    path,
+    "folder",
+    "a name that is free",
+    (await isRunFolder(path)) ? "a run that is kept there" : "a folder with other files",
+    hint,
+  );
 }
 
 function refuseMaking(path: string, error: NodeJS.ErrnoException): never {

@@ -23,6 +23,9 @@ export interface Scores {
   readonly probability?: Float32Array;
 }
 
+/** Scores of no examples. */
+export const noScores: Scores = { count: 0, loss: Number.NaN };
+
 /** Softmax of one row of logits in float64: exp(v_k - max) / sum. */
 export function probabilitiesOf(logits: ArrayLike<number>, row: number, classes: number): Float64Array {
   const from = row * classes;

@@ -190,6 +190,11 @@ function checkOptions(data: Dataset, options: FitOptions): void {
     problems.check(options.schedule in schedules, "schedule", `one of ${Object.keys(schedules).join(", ")}`, options.schedule);
   }
   const own = [options.inputs, options.targets, options.feeds].filter((part) => part !== undefined).length;
-  problems.check(own === 0 || options.feeds !== undefined, "feeds", "a function that makes feeds of a batch, with inputs or targets", "none");
+  problems.check(
+    own === 0 || options.feeds !== undefined,
+    "feeds",
+    "a function that makes feeds of a batch, with inputs or targets",
+    "none",
+  );
   problems.throwIfAny();
 }

@@ -1,0 +1,132 @@
+import { size, type TensorType } from "./base/types.ts";
+import type { Dataset } from "./data/dataset.ts";
+import { inputsOf } from "./graph/graph.ts";
+import type { Feeds, Session, SessionOptions } from "./graph/session.ts";
+import { nodeHost } from "./hosts/node-host.ts";
+import { checkProblem } from "./inspect/check.ts";
+import type { TracedNet } from "./inspect/summary.ts";
+import type { Net } from "./nn/scope.ts";
+import { algorithms } from "./targets/wasm/list.ts";
+import { type WasmSession, wasmTarget } from "./targets/wasm/session.ts";
+import { type FitResult, fit as fitOn } from "./train/fit.ts";
+import { fitInFolder } from "./train/keep-run.ts";
+import type { Model } from "./train/model.ts";
+import { type OpenNetOptions, openNet as openNetOn } from "./train/open-net.ts";
+import { isRunFolder, RunFolder } from "./train/run-folder.ts";
+import type { FitOptions } from "./train/settings.ts";
+import {
+  type Continuation,
+  resumeRun as resumeOn,
+  type TrainedRun,
+  type TrainOptions,
+  type TrainRequest,
+  train as trainOn,
+} from "./train/train-run.ts";
+import { openModel } from "./train/use-model.ts";
+
+export { augmentations, parseAugmentation } from "./data/augmentations.ts";
+export { type BatchOptions, batches } from "./data/batches.ts";
+export type { Augmentation, Batch, Dataset, Split } from "./data/dataset.ts";
+export { type DigitsOptions, digits } from "./data/digits.ts";
+export { idxFolder } from "./data/idx.ts";
+export { type ImageFolderOptions, imageFolder, readPicture } from "./data/image-folder.ts";
+export { type OpenOptions, openDataset } from "./data/open.ts";
+export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
+export * from "./index.ts";
+export { type LayerSummary, type NetSummary, summarise } from "./inspect/summary.ts";
+export type { Ending, FitResult } from "./train/fit.ts";
+export type { Best, EpochMetrics } from "./train/history.ts";
+export type { Model, ModelDescription, Prediction } from "./train/model.ts";
+export type { FitOptions, StepMetrics } from "./train/settings.ts";
+export type { Continuation, TrainedRun, TrainOptions, TrainRequest } from "./train/train-run.ts";
+export { type Evaluation, evaluateModel, type FilePrediction, type PartChoice, predictFiles } from "./train/use-model.ts";
+
+/** The wasm target with Node's threads. V8's flags are set when the first session is opened, not before (`TOEPLITZ_V8_FLAGS=0` leaves them alone). */
+export const target = wasmTarget(nodeHost, algorithms);
+
+/**
+ * Opens a session of the wasm target: one memory, its threads, and the programs that share both.
+ * Example: `const session = await open({ threads: 2 })`
+ */
+export const open = (options?: SessionOptions): Promise<Session> => target.open(options);
+
+/** Options of `fit` in Node. */
+export interface NodeFitOptions extends FitOptions {
+  /** Folder that keeps the run: `runs/digits`. Nothing is written when it is left out. */
+  readonly run?: string;
+  /** Goes on with the run of that folder where there is one. */
+  readonly resume?: boolean;
+}
+
+/**
+ * Trains a net on a set; settings that are left out are chosen from the data. The weights of the lowest validation loss are kept, and scored once on the test part.
+ * Equal nets, sets, options and tiers give equal bits, whatever the number of threads.
+ *
+ * Throws: ToeplitzError when options are out of range, the net does not fit the set, the loss is not finite, or the folder cannot be written.
+ * Example: `const { model, test } = await fit(net, await imageFolder("flowers/"), { epochs: 20 })`
+ */
+export async function fit(net: Net, data: Dataset, options: NodeFitOptions = {}): Promise<FitResult> {
+  const { run, resume = false, ...rest } = options;
+  if (run === undefined) return fitOn(net, data, rest, target);
+  const goesOn = resume && (await isRunFolder(run));
+  const folder = (): Promise<RunFolder> => (goesOn ? RunFolder.resume(run) : RunFolder.create(run));
+  return fitInFolder(net, data, rest, target, { folder, command: "a program of the user's own" });
+}
+
+/** Opens data and net by name and trains them in a new run folder; see `toeplitz train`. */
+export const train = (request: TrainRequest, options: TrainOptions): Promise<TrainedRun> => trainOn(request, options, target);
+
+/** Goes on with a run; see `toeplitz train --resume`. */
+export const resumeRun = (changes: Continuation, options: TrainOptions): Promise<TrainedRun> => resumeOn(changes, options, target);
+
+/**
+ * Reads a trained net: a model file, a run folder, or the name of a run in `runs`.
+ * Throws: ToeplitzError when nothing is there, or it is no whole model file.
+ * Example: `const [{ class: name }] = await (await loadModel("flowers.safetensors")).predict(cells)`
+ */
+export const loadModel = (path: string, options: SessionOptions & { readonly runs?: string } = {}): Promise<Model> =>
+  openModel(path, target, options);
+
+/** A net by name, from a file, a model file or a run, traced: what `summarise` prints. */
+export const openNet = (name: string, options: OpenNetOptions = {}): Promise<{ traced: TracedNet }> => openNetOn(name, target, options);
+
+/**
+ * The plan of a net in words: for every node the algorithm, the layout, and why others refused.
+ * Throws: ToeplitzError when there is no such net.
+ */
+export async function explain(name: string, options: OpenNetOptions & SessionOptions = {}): Promise<string> {
+  const { traced } = await openNet(name, options);
+  const { threads, tier, profile = false } = options;
+  const session = await target.open({ threads, tier, profile });
+  try {
+    const program = await session.compile(traced.graph);
+    for (let run = 0; profile && run < 5; run++) await program.run(zeroFeeds(traced));
+    return program.explain();
+  } finally {
+    await session.close();
+  }
+}
+
+/** Zeros for every feed; the learning rate keeps the states as they are. */
+function zeroFeeds({ graph }: TracedNet): Feeds {
+  const feed = ({ dtype, shape }: TensorType): Feeds[string] => {
+    if (shape.length === 0) return 0;
+    return dtype === "f32" ? new Float32Array(size(shape)) : new Int32Array(size(shape));
+  };
+  return Object.fromEntries(inputsOf(graph).map(({ name, type }) => [name, feed(type)]));
+}
+
+/**
+ * Runs one problem line on the reference and on every algorithm that takes it, and compares.
+ * Throws: ToeplitzError when the line is of no operator, or is wrong.
+ */
+export function checkLine(
+  line: string,
+  { seed = 1, tier }: { readonly seed?: number; readonly tier?: SessionOptions["tier"] } = {},
+): ReturnType<typeof checkProblem> {
+  return checkProblem(
+    line,
+    { algorithms, open: (list, threads) => wasmTarget(nodeHost, list).open({ threads, tier }) as Promise<WasmSession> },
+    seed,
+  );
+}

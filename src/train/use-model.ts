@@ -1,0 +1,138 @@
+import { readFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fail, Problems, ToeplitzError } from "../base/errors.ts";
+import { sameShape } from "../base/types.ts";
+import type { Dataset, Split } from "../data/dataset.ts";
+import { examplesOf } from "../data/examples.ts";
+import { readPicture } from "../data/image-folder.ts";
+import { openDataset } from "../data/open.ts";
+import type { SessionOptions, Target } from "../graph/session.ts";
+import { decodeModel, type Model, type Prediction } from "./model.ts";
+import { runFiles } from "./run-folder.ts";
+import type { Scores } from "./scores.ts";
+
+/**
+ * Reads a model: a model file, a run folder, or the name of a run in `runs`.
+ * Throws: ToeplitzError when nothing is there, or it is no whole model file.
+ */
+export async function openModel(path: string, target: Target, options: SessionOptions & { readonly runs?: string } = {}): Promise<Model> {
+  const { runs = "runs", ...session } = options;
+  const file = await modelFile(path, runs);
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) =>
+    fail("model", file, "file", "a model file that can be read", error.code ?? error.message),
+  );
+  return decodeModel(bytes, file, target, session);
+}
+
+/** The model file that a path or the name of a run stands for. */
+export async function modelFile(path: string, runs = "runs"): Promise<string> {
+  for (const candidate of [path, ...(basename(path) === path ? [join(runs, path)] : [])]) {
+    const found = await stat(candidate).catch(() => null);
+    if (found === null) continue;
+    if (!found.isDirectory()) return candidate;
+    const file = join(candidate, runFiles.model);
+    if ((await stat(file).catch(() => null)) !== null) return file;
+    fail("model", candidate, "folder", `a run with ${runFiles.model}`, "a folder without", "A run has it after its first epoch.");
+  }
+  return fail("model", path, "file", `a model file, a run folder, or a run in ${runs}`, "nothing there");
+}
+
+/** Which part of a set is scored; `auto` is the test part of a set that has one, else all of it. */
+export type PartChoice = "auto" | "train" | "validation" | "test" | "all";
+
+/** How good a model is on data. */
+export interface Evaluation {
+  readonly data: Dataset;
+  /** What was scored, with the model's normalisation and class numbers. */
+  readonly split: Split;
+  readonly part: string;
+  readonly scores: Scores;
+}
+
+/**
+ * Scores a model on a set, with the model's own normalisation, extents and classes.
+ * Throws: ToeplitzError when the set is of another shape or has other classes.
+ */
+export async function evaluateModel(
+  model: Model,
+  path: string,
+  { part = "auto", progress }: { part?: PartChoice; progress?: (done: number, total: number) => void } = {},
+): Promise<Evaluation> {
+  const { shape, classes } = model;
+  const [channels, ...extents] = shape;
+  const isPicture = extents.length === 2 && (channels === 1 || channels === 3);
+  // without a hold-out a set that is not divided stays whole
+  const size = isPicture ? { size: [extents[0], extents[1]] as const, channels: channels as 1 | 3 } : {};
+  const data = await openDataset(path, { ...size, holdout: 0, progress });
+  const problems = new Problems("evaluate", path);
+  problems.check(
+    sameShape(data.shape, shape),
+    "shape of the examples",
+    `[${shape.join(", ")}], which the model takes`,
+    `[${data.shape.join(", ")}]`,
+  );
+  const unknown = data.classes.filter((name) => !classes.includes(name));
+  problems.check(
+    unknown.length === 0,
+    "classes",
+    `those of the model: ${classes.join(", ")}`,
+    unknown.join(", "),
+    "The model cannot give them.",
+  );
+  problems.throwIfAny();
+  const name = part !== "auto" ? part : data.test !== undefined && data.test.count > 0 ? "test" : "all";
+  const split = adapt(partOf(data, name, path), data.classes, model);
+  return { data, split, part: name, scores: await model.score(split) };
+}
+
+function partOf(data: Dataset, name: Exclude<PartChoice, "auto">, path: string): Split {
+  const parts = (name === "all" ? [data.train, data.validation, data.test] : [data[name]]).filter(
+    (split) => split !== undefined && split.count > 0,
+  ) as Split[];
+  if (parts.length === 0) return fail("evaluate", path, "part", `${name} with at least 1 example`, "0 examples");
+  return parts.length === 1 ? parts[0] : joinSplits(parts);
+}
+
+/** Parts of one set one after another: they share the same examples. */
+function joinSplits(parts: readonly Split[]): Split {
+  const join = (pick: (split: Split) => Int32Array): Int32Array => Int32Array.from(parts.flatMap((split) => [...pick(split)]));
+  const [first] = parts;
+  return {
+    ...first,
+    count: parts.reduce((sum, { count }) => sum + count, 0),
+    labels: join(({ labels }) => labels),
+    ids: join(({ ids }) => ids),
+    rows: join(({ rows, count }) => rows ?? Int32Array.from({ length: count }, (_, row) => row)),
+    ...(first.names && { names: parts.flatMap(({ names }) => names ?? []) }),
+  };
+}
+
+/** The split as the model sees it: its normalisation, its numbers of the classes. */
+function adapt(split: Split, classes: readonly string[], model: Model): Split {
+  const { examples } = split;
+  const labels = split.labels.map((label) => model.classes.indexOf(classes[label]));
+  if (examples === undefined) return { ...split, labels };
+  return { ...split, labels, examples: examplesOf({ ...examples.data, normalisation: model.description.normalisation }) };
+}
+
+/** What a model says of one file. */
+export type FilePrediction =
+  | { readonly file: string; readonly prediction: Prediction }
+  | { readonly file: string; readonly error: ToeplitzError };
+
+/** Classifies picture files one after another; one that cannot be read gives its error in its place. */
+export async function* predictFiles(model: Model, files: readonly string[]): AsyncGenerator<FilePrediction, void, void> {
+  const { shape } = model;
+  const { normalisation } = model.description;
+  const isPicture = shape.length === 3 && (shape[0] === 1 || shape[0] === 3);
+  if (!isPicture) fail("predict", "", "model", "one that takes pictures, [1 or 3, height, width]", `[${shape.join(", ")}]`);
+  for (const file of files) {
+    try {
+      const [prediction] = await model.predict(await readPicture(file, { shape, normalisation }));
+      yield { file, prediction };
+    } catch (error) {
+      if (!(error instanceof ToeplitzError)) throw error;
+      yield { file, error };
+    }
+  }
+}
