@@ -80,7 +80,10 @@ const copier = (block: number): Algorithm<PointwisePlan> => ({
       constants: [],
       steps: [
         {
-          routine: { key: `copy ${epilogue.key}`, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], build) },
+          routine: {
+            key: `copy b${block} ${output.shape.join("x")} ${[...buffers.inputs, ...buffers.outputs].map(printLayout).join(" ")} ${epilogue.key}`,
+            build: (module) => module.function(["i32", "i32", "i32", "i32"], [], build),
+          },
           operands: [
             { of: "input", index: 0, access: "read" },
             { of: "output", index: 0, access: "write" },
