@@ -12,6 +12,8 @@ export interface GatherCode {
   readonly lanes: number;
   /** Cells of the larger tile. */
   readonly cells: number;
+  /** Sums of a cell, taken in turns by the source channels: two where one for each cell would not fill the pipeline. */
+  readonly sets: number;
   /** What one turn of the inner loop does; the second is for a last source block with spare lanes. */
   readonly bodies: readonly Body[];
   /** The last block of result channels has spare lanes. */

@@ -3,12 +3,13 @@ import type { ModuleBuilder } from "../../emit/wasm/module.ts";
 import { advance } from "../../emit/wasm/vectors.ts";
 import type { Routine } from "../contract.ts";
 import { type GatherCode, head, headWords, phaseHead, phaseWords, recordOperand } from "./blocked-code.ts";
+import { emitShare } from "./blocked-emit.ts";
 import { printFused } from "./blocked-fusion.ts";
 import { emitTiles } from "./blocked-tile.ts";
 
 export function gatherRoutine(code: GatherCode, tier: string): Routine {
   const bodies = code.bodies.map(({ channels, taps, tapStep }) => `${channels}c${taps}t${taps > 1 ? tapStep : ""}`).join("+");
-  const key = `grid-linear gather | ${code.lanes}x${code.cells} ${bodies}${code.spare ? " spare" : ""} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
+  const key = `grid-linear gather | ${code.lanes}x${code.cells}x${code.sets} ${bodies}${code.spare ? " spare" : ""} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
   return { key, build: (module) => buildGather(module, code) };
 }
 
@@ -30,8 +31,8 @@ function emitChunks(f: FunctionBuilder, code: GatherCode, large: number, small: 
     word(count).op("i32.rem_u").set(into);
   };
   const share = (extra: number, into: Local): void => {
-    f.get(total).get(part).i32(extra).op("i32.add", "i32.mul");
-    word(head.parts).op("i32.div_u").set(into);
+    f.get(part).i32(extra).op("i32.add").set(into);
+    emitShare(f, total, into, () => word(head.parts));
   };
   f.get(table)
     .memory("i32.load", recordOperand * 4)

@@ -90,13 +90,14 @@ function withoutPadding(problem: GatherProblem, cut: Cut, cells: number): Gather
 
 export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
   const result = place(whole.result, buffers.outputs[0]);
-  const cells = tileCells(result.block, device);
+  const cells = tileCells(device);
   const cut = cutOf(whole, result.block, result.blocks, device);
   const problem = withoutPadding(whole, cut, cells);
   const at = layOut(problem, phasesOf(problem), place(whole.source, buffers.inputs[1]), result);
   const code: GatherCode = {
     lanes: result.block,
     cells,
+    sets: device.wide && result.block === 8 ? 2 : 1,
     bodies: bodiesOf(at),
     spare: result.channels % result.block !== 0,
     fma: device.fma,
@@ -133,7 +134,7 @@ export function gatherTime(problem: GatherProblem, choice: LayoutChoice, device:
   const { plan, result } = problem;
   const lanes = choice.outputs[0];
   const blocks = Math.ceil(result.shape[1] / lanes);
-  const rate = device.wide ? (lanes > 8 ? 45 : 32) : device.fma ? 24 : 17;
+  const rate = device.wide ? (lanes > 8 ? 44 : 41) : device.fma ? 24 : 17;
   const perCell = 6 * lanes;
   const work = plan.examples * blocks * (workOf(problem, lanes) + size(result.shape.slice(2)) * perCell);
   return 2000 + size(typesOf(plan).kernel.shape) * 0.6 + work / rate;

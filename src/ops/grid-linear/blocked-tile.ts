@@ -23,7 +23,7 @@ export function emitTiles(f: FunctionBuilder, code: GatherCode, cells: number): 
     cells: f.locals("i32", cells),
   }));
   const fixed = code.fused.map(({ moves }) => (moves ? null : f.local("i32")));
-  const sums = Array.from({ length: cells }, () => f.locals("v128", vectors));
+  const sets = Array.from({ length: code.sets }, () => Array.from({ length: cells }, () => f.locals("v128", vectors)));
   f.get(table)
     .memory("i32.load", recordOperand * 4)
     .set(record);
@@ -60,9 +60,10 @@ export function emitTiles(f: FunctionBuilder, code: GatherCode, cells: number): 
       for (const { at, cells: pointers } of streams) f.get(at).set(pointers[i]);
       stepStreams(f, cell, to, counters, extents, streams);
     }
-    for (const sum of sums.flat()) f.f32x4(0).set(sum);
+    for (const sum of sets.flat(2)) f.f32x4(0).set(sum);
     f.get(panel).set(row);
-    accumulate(f, code, phase, record, row, streams[0].cells, sums);
+    accumulate(f, code, phase, record, row, streams[0].cells, sets);
+    const sums = joinSets(f, sets);
     finish(f, code, { streams, fixed, mask, sums, constants });
     f.get(tiles).i32(1).op("i32.sub").tee(tiles).branchIf(again);
   });
@@ -149,6 +150,19 @@ function stepStreams(
   f.if(() => move(0));
 }
 
+/** Sums by set, cell and vector. */
+type Sets = readonly (readonly (readonly Local[])[])[];
+
+/** Adds all sets to the first. */
+function joinSets(f: FunctionBuilder, [first, ...others]: Sets): Sets[number] {
+  first.forEach((cell, i) => {
+    cell.forEach((sum, v) => {
+      for (const other of others) f.get(sum).get(other[i][v]).op("f32x4.add").set(sum);
+    });
+  });
+  return first;
+}
+
 /** The inner loops. A table of (pointer step, row step), ended by a pointer step of 0, leads from tap to tap and from block to block. */
 function accumulate(
   f: FunctionBuilder,
@@ -157,7 +171,7 @@ function accumulate(
   record: Local,
   row: Local,
   pointers: readonly Local[],
-  sums: readonly (readonly Local[])[],
+  sets: Sets,
 ): void {
   const [at, step] = f.locals("i32", 2);
   code.bodies.forEach((body, i) => {
@@ -178,7 +192,7 @@ function accumulate(
         for (const pointer of pointers) f.get(pointer).get(step).op("i32.add").set(pointer);
       }
       f.loop((again) => {
-        emitBody(f, code, body, row, pointers, sums);
+        emitBody(f, code, body, row, pointers, sets);
         f.get(at).memory("i32.load").set(step);
         for (const pointer of pointers) f.get(pointer).get(step).op("i32.add").set(pointer);
         f.get(row).get(at).memory("i32.load", 4).op("i32.add").set(row);
@@ -189,14 +203,7 @@ function accumulate(
   });
 }
 
-function emitBody(
-  f: FunctionBuilder,
-  code: GatherCode,
-  body: Body,
-  row: Local,
-  pointers: readonly Local[],
-  sums: readonly (readonly Local[])[],
-): void {
+function emitBody(f: FunctionBuilder, code: GatherCode, body: Body, row: Local, pointers: readonly Local[], sets: Sets): void {
   const weights = f.locals("v128", code.lanes / 4);
   const splat = f.local("v128");
   for (let tap = 0; tap < body.taps; tap++) {
@@ -216,7 +223,7 @@ function emitBody(
           multiplyAdd(
             f,
             code.fma,
-            sums[i][v],
+            sets[(tap * body.channels + channel) % sets.length][i][v],
             () => f.get(splat),
             () => f.get(weight),
           ),

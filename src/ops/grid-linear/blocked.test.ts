@@ -251,6 +251,42 @@ test("equal routines have equal keys, different ones do not", () => {
   assert.equal(new Set(keys).size, keys.length);
 });
 
+test("chunks cut examples into parts and batches into groups", () => {
+  const trials = [
+    { algorithm: forwardBlocked, line: "forward n1 ci16 co16 g1 | i60x61 k3x3 s1 d1 p1:1 t1 zero", parts: true },
+    { algorithm: inputBlocked, line: "input n1 ci16 co16 g1 | i60x61 k3x3 s1 d1 p1:1 t1 zero", parts: true },
+    { algorithm: forwardBlocked, line: "forward n10 ci16 co16 g1 | i8x8 k3x3 s1 d1 p1:1 t1 zero", parts: false },
+    { algorithm: forwardDepthwise, line: "forward n1 ci64 co64 g64 | i57x61 k3x3 s1 d1 p1:1 t1 zero", parts: true },
+    { algorithm: forwardDepthwise, line: "forward n10 ci16 co16 g16 | i32x32 k3x3 s1 d1 p1:1 t1 zero", parts: false },
+    { algorithm: kernelDepthwise, line: "kernel n1 ci16 co16 g16 | i96x90 k5x5 s1 d1 p2:2 t1 zero", parts: true },
+    { algorithm: kernelDepthwise, line: "kernel n10 ci16 co16 g16 | i40x40 k3x3 s1 d1 p1:1 t1 zero", parts: false },
+  ];
+  const [device] = devices;
+  const draw = random(31);
+  for (const { algorithm, line, parts } of trials) {
+    const plan = parse(line);
+    const [{ inputs, operands, outputs: blocks }] = algorithm.layouts(plan, null, device);
+    const outputs = blocks.map((block) => ({ block, halo: [], fill: 0 }));
+    const { steps } = algorithm.emit(plan, { inputs, operands, outputs }, null, device);
+    const main = steps[algorithm === kernelDepthwise ? 0 : 1].chunks;
+    assert.ok(
+      parts ? main.each > 1 && main.group === 1 : main.each === 1 && main.group > 1 && main.group < 10,
+      `${line}: ${JSON.stringify(main)}`,
+    );
+    const cells = draws(plan, null, () => draw.integer(-4, 4));
+    const found = runAlone({
+      operator: gridLinear,
+      algorithm,
+      plan,
+      device,
+      inputs: cells,
+      order: (count) => Array.from({ length: count }, (_, i) => count - 1 - i),
+    });
+    assert.deepEqual(found.damage, []);
+    assert.deepEqual(found.outputs[0], expected(plan, null, cells), line);
+  }
+});
+
 test("what blocks cannot do is refused in a sentence", () => {
   const [wide] = devices;
   const refusal = (algorithm: Algorithm<Plan>, line: string): string | null => {

@@ -106,11 +106,7 @@ export function gatherProblem(plan: GridLinearPlan, role: "forward" | "input", s
 export const product = <T>(lists: readonly (readonly T[])[]): T[][] =>
   lists.reduce<T[][]>((heads, list) => heads.flatMap((head) => list.map((item) => [...head, item])), [[]]);
 
-/** Vectors of a register tile that so many lanes and cells fill; two or three registers stay free for the kernel and the splat. */
-export function tileCells(lanes: number, device: Device): number {
-  if (lanes > 8) return device.fma ? 6 : 5;
-  if (device.wide) return 8;
-  return device.fma ? 6 : 5;
-}
+/** Cells of the register tile: its sums fill the registers but for those of the kernel and the splat, or of a product where that is apart. */
+export const tileCells = (device: Device): number => (device.fma ? 6 : 5);
 
 export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;

@@ -1,10 +1,10 @@
 import { size } from "../../base/types.ts";
 import type { Algorithm, Buffers, Device, Emission, LayoutChoice } from "../contract.ts";
-import { blockedLayout, place, preferredBlock, printLayout } from "../layout.ts";
+import { blockedLayout, type Placement, place, preferredBlock, printLayout } from "../layout.ts";
 import { forwardSweeps, haloOf, product } from "./blocked.ts";
 import { buildSums, type DepthwiseKernelCode, emitTotals, slotBytes } from "./depthwise-kernel.ts";
 import { refusesDepthwise } from "./depthwise-problem.ts";
-import { gridLinear } from "./index.ts";
+import { printLine } from "./line.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
 
 const id = "wasm-grid-linear-kernel-depthwise";
@@ -40,9 +40,8 @@ function layouts(plan: GridLinearPlan, device: Device): LayoutChoice[] {
 /** Multiply-adds of one chunk, some 40 us. */
 const chunkWork = (device: Device): number => (device.wide ? 1_200_000 : 600_000);
 
-function emitDepthwiseKernel(plan: GridLinearPlan, buffers: Buffers, _: unknown, device: Device): Emission {
-  const types = typesOf(plan);
-  const [gradient, source] = [place(types.output, buffers.inputs[0]), place(types.input, buffers.inputs[1])];
+/** Everything that the code depends on. Taps that meet nothing but padding are left out of the sums. */
+function codeOf(plan: GridLinearPlan, gradient: Placement, source: Placement, device: Device): DepthwiseKernelCode {
   const sweeps = plan.axes.map((axis) => forwardSweeps(axis)[0]);
   const extents = plan.axes.map(({ output }) => output);
   const taps = size(plan.axes.map(({ kernel }) => kernel));
@@ -52,9 +51,13 @@ function emitDepthwiseKernel(plan: GridLinearPlan, buffers: Buffers, _: unknown,
     offset: list.reduce((sum, { offset }, axis) => sum + (offset - starts[axis]) * source.strides[axis], 0) * 4,
   }));
   const work = (size(extents) * taps * source.block) / chunkWork(device);
-  const parts = extents.length > 1 ? Math.max(1, Math.min(extents[0], Math.round(work))) : 1;
-  const group = Math.max(1, Math.min(plan.examples, Math.floor(1 / work)));
-  const code: DepthwiseKernelCode = {
+  const stream = (at: Placement, origin: number, strides: readonly number[]): DepthwiseKernelCode["source"] => ({
+    origin: origin * 4,
+    example: at.exampleStride * 4,
+    block: at.blockStride * 4,
+    steps: at.strides.map((step, axis) => step * strides[axis] * 4),
+  });
+  return {
     lanes: source.block,
     blocks: source.blocks,
     channels: source.channels,
@@ -62,24 +65,29 @@ function emitDepthwiseKernel(plan: GridLinearPlan, buffers: Buffers, _: unknown,
     kept,
     flip: plan.flip,
     extents,
-    gradient: {
-      origin: gradient.origin * 4,
-      example: gradient.exampleStride * 4,
-      block: gradient.blockStride * 4,
-      steps: gradient.strides.map((step) => step * 4),
-    },
-    source: {
-      origin: starts.reduce((sum, start, axis) => sum + start * source.strides[axis], source.origin) * 4,
-      example: source.exampleStride * 4,
-      block: source.blockStride * 4,
-      steps: source.strides.map((step, axis) => step * plan.axes[axis].stride * 4),
-    },
-    group,
-    parts,
+    gradient: stream(
+      gradient,
+      gradient.origin,
+      extents.map(() => 1),
+    ),
+    source: stream(
+      source,
+      starts.reduce((sum, start, axis) => sum + start * source.strides[axis], source.origin),
+      plan.axes.map(({ stride }) => stride),
+    ),
+    group: Math.max(1, Math.min(plan.examples, Math.floor(1 / work))),
+    parts: extents.length > 1 ? Math.max(1, Math.min(extents[0], Math.round(work))) : 1,
     fma: device.fma,
     vectors: device.wide ? 2 : 1,
   };
-  const key = `${id} | ${gridLinear.line({ ...plan, examples: 1 })} | ${buffers.inputs.map(printLayout).join(" ")} group ${group} parts ${parts} | ${device.tier}`;
+}
+
+function emitDepthwiseKernel(plan: GridLinearPlan, buffers: Buffers, _: unknown, device: Device): Emission {
+  const types = typesOf(plan);
+  const source = place(types.input, buffers.inputs[1]);
+  const code = codeOf(plan, place(types.output, buffers.inputs[0]), source, device);
+  const { group, parts } = code;
+  const key = `${id} | ${printLine({ ...plan, examples: 1 })} | ${buffers.inputs.map(printLayout).join(" ")} group ${group} parts ${parts} | ${device.tier}`;
   const slots = Math.ceil(plan.examples / group) * parts * source.blocks;
   return {
     temporaries: [slots * slotBytes(code)],

@@ -188,68 +188,58 @@ function emitRow(
 
 /** Step 2: one chunk for each block adds its slots in order and writes the plain kernel gradient. */
 export function emitTotals(f: FunctionBuilder, code: DepthwiseKernelCode): void {
-  const { blocks, parts, group, lanes, taps, channels, flip } = code;
+  const { blocks, parts, lanes, taps, channels, flip } = code;
   const [table, block, end, examples] = f.parameters;
-  const [slots, result, at, tap, part, left, target] = f.locals("i32", 7);
+  const [slots, result, at, tap, target] = f.locals("i32", 5);
   const sums = f.locals("v128", lanes / 4);
   f.get(table).memory("i32.load").set(slots);
   f.get(table).memory("i32.load", 4).set(result);
   const store = (count: number): void => {
-    for (let lane = 0; lane < count; lane++)
-      f.get(target)
-        .get(sums[lane >> 2])
-        .laneMemory("v128.store32_lane", lane & 3, lane * taps * 4);
+    for (let lane = 0; lane < count; lane++) {
+      f.get(target).get(sums[lane >> 2]);
+      f.laneMemory("v128.store32_lane", lane & 3, lane * taps * 4);
+    }
   };
+  const plus = (pointer: Local, count: Local, bytes: number): FunctionBuilder =>
+    f.get(pointer).get(count).i32(bytes).op("i32.mul", "i32.add");
   whileBelow(f, block, end, 1, () => {
     forRange(f, tap, 0, taps, 1, () => {
-      f.get(slots)
-        .get(block)
-        .i32(parts * slotBytes(code))
-        .op("i32.mul", "i32.add")
-        .get(tap)
-        .i32(lanes * 4)
-        .op("i32.mul", "i32.add")
-        .set(at);
-      for (const sum of sums) f.f32x4(0).set(sum);
-      f.get(examples)
-        .i32(group - 1)
-        .op("i32.add")
-        .i32(group)
-        .op("i32.div_u")
-        .set(left);
-      f.loop((again) => {
-        forRange(f, part, 0, parts, 1, () => {
-          sums.forEach((sum, v) => {
-            f.get(sum)
-              .get(at)
-              .memory("v128.load", v * 16)
-              .op("f32x4.add")
-              .set(sum);
-          });
-          advance(f, at, slotBytes(code));
+      plus(slots, block, parts * slotBytes(code)).set(at);
+      plus(at, tap, lanes * 4).set(at);
+      addSlots(f, code, examples, at, sums);
+      plus(result, block, lanes * taps * 4).set(target);
+      plus(target, tap, flip ? -4 : 4).set(target);
+      if (flip) advance(f, target, (taps - 1) * 4);
+      if (channels % lanes === 0) return store(lanes);
+      f.get(block).i32(blocks).i32(1).op("i32.sub", "i32.eq");
+      f.if(
+        () => store(channels % lanes),
+        () => store(lanes),
+      );
+    });
+  });
+}
+
+/** sums = all slots of one block and tap, in the order of examples and parts. */
+function addSlots(f: FunctionBuilder, code: DepthwiseKernelCode, examples: Local, at: Local, sums: readonly Local[]): void {
+  const { blocks, parts, group } = code;
+  const [left, part] = f.locals("i32", 2);
+  for (const sum of sums) f.f32x4(0).set(sum);
+  f.get(examples).i32(group).op("i32.add").i32(1).op("i32.sub").i32(group).op("i32.div_u").tee(left);
+  f.if(() => {
+    f.loop((again) => {
+      forRange(f, part, 0, parts, 1, () => {
+        sums.forEach((sum, v) => {
+          f.get(at);
+          f.memory("v128.load", v * 16)
+            .get(sum)
+            .op("f32x4.add")
+            .set(sum);
         });
-        advance(f, at, (blocks - 1) * parts * slotBytes(code));
-        f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
+        advance(f, at, slotBytes(code));
       });
-      f.get(result)
-        .get(block)
-        .i32(lanes * taps * 4)
-        .op("i32.mul", "i32.add");
-      if (flip)
-        f.i32(taps - 1)
-          .get(tap)
-          .op("i32.sub");
-      else f.get(tap);
-      f.i32(2).op("i32.shl", "i32.add").set(target);
-      if (channels % lanes === 0) store(lanes);
-      else
-        f.get(block)
-          .i32(blocks - 1)
-          .op("i32.eq")
-          .if(
-            () => store(channels % lanes),
-            () => store(lanes),
-          );
+      advance(f, at, (blocks - 1) * parts * slotBytes(code));
+      f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
     });
   });
 }

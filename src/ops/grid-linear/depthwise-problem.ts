@@ -2,7 +2,7 @@ import { size } from "../../base/types.ts";
 import type { Buffers, Device, Emission, Fusion, LayoutChoice } from "../contract.ts";
 import { blockedLayout, type Placement, place, plainLayout, preferredBlock } from "../layout.ts";
 import { type GatherProblem, haloOf, product, type Sweep, splitAtBorders } from "./blocked.ts";
-import { fusedLayouts, fusedOperand, fusedPlace } from "./blocked-fusion.ts";
+import { type FusedPlace, fusedLayouts, fusedOperand, fusedPlace } from "./blocked-fusion.ts";
 import { type Packing, packRecord, packStep, panelBytes } from "./blocked-pack.ts";
 import { refusesBlocks } from "./blocked-problem.ts";
 import { type RowCode, rowHead, rowRoutine, rowsAt, rowWords } from "./depthwise-rows.ts";
@@ -74,31 +74,38 @@ function lineOf({ plan, sweeps }: GatherProblem, tap: number): number {
 /** Multiply-adds of one chunk, some 40 us. */
 const chunkWork = (device: Device): number => (device.wide ? 1_000_000 : 600_000);
 
-export function emitDepthwise(problem: GatherProblem, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
-  const { plan } = problem;
-  const [source, result] = [place(problem.source, buffers.inputs[1]), place(problem.result, buffers.outputs[0])];
+/** What the code depends on: cells along a row and what is fused. */
+function codeOf(
+  problem: GatherProblem,
+  source: Placement,
+  targets: readonly Pick<FusedPlace, "strides">[],
+  result: Placement,
+  fusion: Fusion | null,
+  device: Device,
+): RowCode {
   const inner = problem.sweeps[problem.sweeps.length - 1];
   const most = tileCells(result.block, device);
-  const tiles = [...new Set(inner.flatMap(({ count }) => cutRow(count, most)))].sort((a, b) => b - a);
-  const last = plan.axes.length - 1;
-  const fused = (fusion?.operands ?? []).map((type, i) => fusedPlace(type, buffers.operands[i], problem.result, result.block));
-  const code: RowCode = {
+  const last = problem.plan.axes.length - 1;
+  const steps = [inner[0].stride * source.strides[last], ...targets.map(({ strides }) => inner[0].step * strides[last])];
+  return {
     lanes: result.block,
-    tiles,
+    tiles: [...new Set(inner.flatMap(({ count }) => cutRow(count, most)))].sort((a, b) => b - a),
     ...turnOf(problem, source),
-    steps: [inner[0].stride * source.strides[last], ...[result, ...fused].map(({ strides }) => inner[0].step * strides[last])].map(
-      (step) => step * 4,
-    ),
+    steps: steps.map((step) => step * 4),
     spare: result.channels % result.block !== 0,
     fma: device.fma,
     fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
     epilogue: fusion?.epilogue ?? null,
   };
+}
+
+function packingOf(problem: GatherProblem, block: number, blocks: number): Packing {
+  const { plan } = problem;
   const taps = size(plan.axes.map(({ kernel }) => kernel));
-  const packing: Packing = {
-    block: result.block,
-    panels: result.blocks,
-    panelsPerGroup: result.blocks,
+  return {
+    block,
+    panels: blocks,
+    panelsPerGroup: blocks,
     rowsPerGroup: plan.groups,
     groupStride: 0,
     rowStride: taps,
@@ -108,9 +115,16 @@ export function emitDepthwise(problem: GatherProblem, buffers: Buffers, fusion: 
     rows: taps,
     position: (_, tap) => lineOf(problem, plan.flip ? taps - 1 - tap : tap),
   };
-  const work =
-    (size(result.extents) * taps * result.blocks * result.block) / size(problem.sweeps.map((list) => list.length)) / chunkWork(device);
-  const group = Math.max(1, Math.min(plan.examples, Math.floor(1 / work)));
+}
+
+export function emitDepthwise(problem: GatherProblem, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
+  const [source, result] = [place(problem.source, buffers.inputs[1]), place(problem.result, buffers.outputs[0])];
+  const fused = (fusion?.operands ?? []).map((type, i) => fusedPlace(type, buffers.operands[i], problem.result, result.block));
+  const code = codeOf(problem, source, [result, ...fused], result, fusion, device);
+  const packing = packingOf(problem, result.block, result.blocks);
+  const terms = (size(result.extents) * packing.rows) / size(problem.sweeps.map((list) => list.length));
+  const work = (terms * result.blocks * result.block) / chunkWork(device);
+  const group = Math.max(1, Math.min(problem.plan.examples, Math.floor(1 / work)));
   const parts = Math.max(1, Math.round(work));
   const record = recordOf({ problem, code, source, result, fused, packing, group, parts });
   return {
@@ -143,7 +157,7 @@ interface RecordInput {
   readonly code: RowCode;
   readonly source: Placement;
   readonly result: Placement;
-  readonly fused: readonly ReturnType<typeof fusedPlace>[];
+  readonly fused: readonly FusedPlace[];
   readonly packing: Packing;
   readonly group: number;
   readonly parts: number;

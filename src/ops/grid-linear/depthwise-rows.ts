@@ -2,6 +2,7 @@ import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import { advance, multiplyAdd } from "../../emit/wasm/vectors.ts";
 import type { Expression, Routine } from "../contract.ts";
 import { type Constants, emitExpression, hoistConstants } from "../expression/print-wasm.ts";
+import { emitShare } from "./blocked-emit.ts";
 import { type FusedOperand, printFused } from "./blocked-fusion.ts";
 
 /**
@@ -66,9 +67,9 @@ function emitRows(f: FunctionBuilder, code: RowCode): void {
   const constants: Constants = code.epilogue === null ? new Map() : hoistConstants(f, code.epilogue, code.fma);
   const rows: Rows = { table, record, example, block, row, entry, mask, panel, streams, constants };
   const share = (extra: number, into: Local): void => {
-    f.get(items).get(chunk);
-    word(rowHead.parts).op("i32.rem_u").i32(extra).op("i32.add", "i32.mul");
-    word(rowHead.parts).op("i32.div_u").set(into);
+    f.get(chunk);
+    word(rowHead.parts).op("i32.rem_u").i32(extra).op("i32.add").set(into);
+    emitShare(f, items, into, () => word(rowHead.parts));
   };
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
