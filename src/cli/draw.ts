@@ -48,7 +48,7 @@ function paletteIndex([red, green, blue]: readonly [number, number, number]): nu
   return 16 + 36 * level(red) + 6 * level(green) + level(blue);
 }
 
-function escape(layer: 38 | 48, colour: readonly [number, number, number], colours: Colours): string {
+function escapeCode(layer: 38 | 48, colour: readonly [number, number, number], colours: Colours): string {
   if (colours === "256") return `\u001b[${layer};5;${paletteIndex(colour)}m`;
   return `\u001b[${layer};2;${colour.map((part) => Math.round(part * 255)).join(";")}m`;
 }
@@ -61,7 +61,7 @@ export function drawPicture(picture: Picture, colours: Colours): string[] {
   for (let row = 0; row < pixels.length; row += 2) {
     const below = pixels[row + 1] ?? pixels[row].map(() => black);
     const cells = pixels[row].map((upper, column) => {
-      if (colours !== "none") return `${escape(38, upper, colours)}${escape(48, below[column], colours)}▀`;
+      if (colours !== "none") return `${escapeCode(38, upper, colours)}${escapeCode(48, below[column], colours)}▀`;
       const bright = (colour: readonly number[]): boolean => (colour[0] + colour[1] + colour[2]) / 3 > 0.4;
       return " ▀▄█"[(bright(upper) ? 1 : 0) + (bright(below[column]) ? 2 : 0)];
     });
