@@ -7,9 +7,10 @@ import { size, type TensorType } from "../../base/types.ts";
 import { axisTerms } from "../../grid/axis.ts";
 import { type Algorithm, call, constant, type Device, type Expression, type Fusion, operand } from "../contract.ts";
 import { compile } from "../expression/evaluate.ts";
+import { kernelDepthwise } from "./depthwise-gradient.ts";
 import { gridLinear, type Role } from "./index.ts";
 import type { GridLinearPlan } from "./plan.ts";
-import { forwardDepthwise, inputDepthwise, kernelDepthwise } from "./wasm-depthwise.ts";
+import { forwardDepthwise, inputDepthwise } from "./wasm-depthwise.ts";
 import { forwardBlocked } from "./wasm-forward-blocked.ts";
 import { inputBlocked } from "./wasm-input-blocked.ts";
 

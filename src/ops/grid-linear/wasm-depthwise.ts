@@ -19,4 +19,3 @@ export const forwardDepthwise = gathering("forward", (plan) => gatherProblem(pla
 
 /** Input gradient of a depthwise convolution: V[c, i] = sum over tap of K[c, tap] G[c, o] with i = o s + tap d - low, by phases of i. */
 export const inputDepthwise = gathering("input", (plan) => gatherProblem(plan, "input", plan.axes.map(inputSweeps)));
-export { kernelDepthwise } from "./depthwise-gradient.ts";
