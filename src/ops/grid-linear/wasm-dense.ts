@@ -16,6 +16,10 @@ const mostChunks = 64;
 const chunkNs = 40_000;
 /** Examples that meet a part of the kernel while it is in a near cache. */
 const groupExamples = 64;
+/** Bytes of column tiles that rows of tiles go along. */
+const groupBytes = 64 * 1024;
+/** Steps that lie so far apart are packed first: each would be a page and a cache set of its own. */
+const pageBytes = 4096;
 /** Floats of a sum that are done at a time. */
 const blockLength = 1024;
 
@@ -187,8 +191,7 @@ function emitForward(plan: GridLinearPlan, buffers: Buffers, fusion: Fusion | nu
       leftRow: input.view.rowBytes,
       rightRow: 4 * input.view.columns,
       resultRow: output.view.rowBytes,
-      leftStart: 0,
-      resultStart: 0,
+      spareStart: 4 * plan.channelsOut,
     },
     places,
     code.lanes,
@@ -233,8 +236,13 @@ function emitOuter(plan: GridLinearPlan, buffers: Buffers, fusion: Fusion | null
   const rowCount = inputRole ? plan.examples : plan.channelsOut;
   const tile = tileShape(rowCount, columns, device);
   const { fused, places, operands } = fusedOf(plan, buffers, fusion);
+  const stepCount = inputRole ? plan.channelsOut : plan.examples;
+  const rowUnit = Math.min(rowCount, Math.ceil((inputRole ? groupExamples : 96) / tile.rows) * tile.rows);
+  const packed = rowUnit >= 4 * tile.rows && stepCount >= 64 && vectors.rowBytes >= pageBytes;
+  const groupTiles = Math.max(1, Math.min(8, Math.floor(groupBytes / (stepCount * 4 * tile.lanes))));
   const code: OuterCode = {
     ...tile,
+    packed,
     fma: device.fma,
     spare: result.spare,
     examplesAre: inputRole ? "rows" : "steps",
@@ -243,22 +251,22 @@ function emitOuter(plan: GridLinearPlan, buffers: Buffers, fusion: Fusion | null
     key: keyOf(fusion, fused),
   };
   const wanted = wantedChunks(plan, device);
-  const rowUnit = Math.min(rowCount, Math.ceil((inputRole ? groupExamples : 96) / tile.rows) * tile.rows);
   const groups = Math.ceil(rowCount / rowUnit);
   const tiles = tileColumns(columns, tile.lanes, Math.ceil(wanted / groups));
+  const scratchBytes = packed ? groupTiles * stepCount * 4 * tile.lanes : 0;
+  const scratch = steps.temporary(Math.max(64, groups * tiles.columnParts * scratchBytes));
   const record = outerRecord(
     {
       ...tiles,
       rowUnit,
+      groupTiles,
+      scratchBytes,
       rows: rowCount,
       steps: plan.channelsOut,
       splatRow: inputRole ? gradient.view.rowBytes : 4,
       splatStep: inputRole ? 4 : gradient.view.rowBytes,
       vectorStep: vectors.rowBytes,
       resultRow: result.rowBytes,
-      splatStart: 0,
-      vectorStart: 0,
-      resultStart: 0,
       spareStart: 4 * columns,
     },
     places,
@@ -266,7 +274,13 @@ function emitOuter(plan: GridLinearPlan, buffers: Buffers, fusion: Fusion | null
   const kernel: OperandRef = inputRole ? { of: "input", index: 0, access: "read" } : { of: "output", index: 0, access: "write" };
   return steps.emission({
     routine: outerRoutine(code, device),
-    operands: [gradient.operand, ...(inputRole ? [kernel, input.operand] : [input.operand, kernel]), steps.constant(record), ...operands],
+    operands: [
+      gradient.operand,
+      ...(inputRole ? [kernel, input.operand] : [input.operand, kernel]),
+      { of: "temporary", index: scratch, access: "write" },
+      steps.constant(record),
+      ...operands,
+    ],
     chunks: { each: tiles.columnParts * (inputRole ? 1 : groups), group: inputRole ? rowUnit : 0 },
   });
 }
