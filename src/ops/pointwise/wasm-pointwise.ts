@@ -39,7 +39,12 @@ function layoutsOf(plan: PointwisePlan, device: Device): LayoutChoice[] {
     const perChannel = operands.map(
       (type, i) => read.has(i) && best[i]?.block === 1 && typeof readingOf(type, blockedLayout(block), output, block) !== "string",
     );
-    return perChannel.some(Boolean) ? [best, best.map((layout, i) => (perChannel[i] ? blockedLayout(block) : layout))] : [best];
+    const allBlocked = best.map((layout, i) => (perChannel[i] ? blockedLayout(block) : layout));
+    const choices = perChannel.some(Boolean) ? [best, allBlocked] : [best];
+    // one cell per channel: blocks are worth it only for a result of what is blocked already
+    return output.shape.slice(2).every((extent) => extent === 1)
+      ? choices.filter((layouts) => layouts.some((layout) => layout !== null && layout.block > 1))
+      : choices;
   };
   const choices: LayoutChoice[] = [];
   for (const block of [...blocks, 1]) {
