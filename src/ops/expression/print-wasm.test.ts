@@ -68,25 +68,25 @@ const formula = (row: Row): Expression => call(row.name, ...Array.from({ length:
 
 for (const fma of [true, false]) {
   test(`every function stays within its bound on its domain, ${fma ? "fused" : "separate"} multiply-add`, () => {
-    const draws = random(17, Number(fma));
     for (const row of table.values()) {
+      const draws = random(Number(fma), ...[...row.name].map((letter) => letter.charCodeAt(0)));
       const operands = row.domain.map(([low, high]) => Float32Array.from({ length: 40000 }, () => low + (high - low) * draws.uniform()));
       const { ulps: found, at } = worst(row, compile(formula(row), row.arity, fma), operands);
       assert.ok(found <= row.ulps, `${row.name}(${at.join(", ")}) is ${found} ulps off, at most ${row.ulps} allowed`);
     }
   });
 
-  test(`exp and log are at most 1 ulp off on a million numbers of every size, ${fma ? "fused" : "separate"} multiply-add`, () => {
+  test(`exp and log keep their own bounds on a million numbers of every size, ${fma ? "fused" : "separate"} multiply-add`, () => {
     const exps = Float32Array.from({ length: most }, (_, i) => -87.3 + (i * 176) / most);
     const bits = Int32Array.from({ length: most }, (_, i) => 1 + Math.floor((i * 0x7f7ffffe) / most));
     const logs = new Float32Array(bits.buffer);
-    for (const [name, cells] of [
-      ["exp", exps],
-      ["log", logs],
+    for (const [name, cells, bound] of [
+      ["exp", exps, 1.1],
+      ["log", logs, 0.9],
     ] as const) {
       const row = table.get(name) as Row;
       const { ulps: found, at } = worst(row, compile(formula(row), 1, fma, true), [cells]);
-      assert.ok(found <= 1, `${name}(${at.join(", ")}) is ${found} ulps off`);
+      assert.ok(found <= bound, `${name}(${at.join(", ")}) is ${found} ulps off, at most ${bound} allowed`);
     }
   });
 }
