@@ -6,7 +6,7 @@ import { type KernelWork, kernelCode, kernelRecord, kernelRoutine, type TileEntr
 import { type KernelSum, sumRecord, sumStep } from "./kernel-sum.ts";
 import type { KernelTile, PanelRecord } from "./kernel-tile.ts";
 import { largestDivisor } from "./outer-tile.ts";
-import type { GridLinearPlan } from "./plan.ts";
+import { type GridLinearPlan, typesOf } from "./plan.ts";
 
 /** Bytes of G and V that a panel may touch, to stay in the first cache beside the accumulators. */
 const panelBudget = 24 * 1024;
@@ -52,6 +52,17 @@ export function unrollOf(cells: number): number {
 
 /** Multiply-adds of one thread in a ns. */
 export const rate = (device: Device): number => (device.wide ? 50 : device.fma ? 26 : 20);
+
+/** Rows that a tile list costs: each tile some more than it has, and a small one as much as its latency. */
+export const tileRows = (tiles: readonly TileEntry[]): number => tiles.reduce((sum, { rows }) => sum + Math.max(rows.length + 0.5, 4), 0);
+
+/** Predicted ns of one thread, for so many rows of tiles of a number of lanes. */
+export function kernelTime(plan: GridLinearPlan, device: Device, { lanes, rows }: { lanes: number; rows: number }): number {
+  const cells = plan.examples * size(plan.axes.map((axis) => axis.output));
+  // few lanes: a splat for each multiply-add keeps the load ports busy
+  const reached = device.wide && lanes <= 8 ? 0.65 : 1;
+  return 3000 + (cells * rows * lanes) / (reached * rate(device)) + size(typesOf(plan).kernel.shape);
+}
 
 /** Emission of a kernel gradient by panels: sums into slots, then the ordered sum of the slots. */
 export function emitKernelGradient(problem: KernelProblem): Emission {

@@ -3,9 +3,8 @@ import type { Algorithm, Device } from "../contract.ts";
 import { blockedLayout, type Placement, place, preferredBlock } from "../layout.ts";
 import { forwardSweeps, haloOf, product, roundUp } from "./blocked.ts";
 import { refusesBlocks } from "./blocked-problem.ts";
-import { gridLinear } from "./index.ts";
 import type { TileEntry } from "./kernel-panels.ts";
-import { emitKernelGradient, rate } from "./kernel-plan.ts";
+import { emitKernelGradient, kernelTime, tileRows } from "./kernel-plan.ts";
 import { mostRows, splitEvenly } from "./outer-tile.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
 
@@ -29,9 +28,11 @@ export const flatKernel: Algorithm<GridLinearPlan> = {
     return [{ inputs: [blockedLayout(outputBlock(plan, device)), { block: 1, halo, fill: 0 }], operands: [], outputs: [1] }];
   },
   refuses: (plan, _, fusion, device) => (fusion !== null ? "nothing fuses into a kernel gradient." : unfit(plan, device)),
-  estimate: (plan, _, __, device) => {
-    const lanes = roundUp(plan.channelsOut, outputBlock(plan, device)) / plan.channelsOut;
-    return 3000 + (gridLinear.cost(plan).multiplyAdds * lanes) / (0.9 * rate(device)) + size(typesOf(plan).kernel.shape);
+  estimate: (plan, choice, _, device) => {
+    const types = typesOf(plan);
+    const output = place(types.output, choice.inputs[0]);
+    const tiles = tilesOf(plan, place(types.input, choice.inputs[1]), rowsOf(device, output.block));
+    return kernelTime(plan, device, { lanes: output.block, rows: tileRows(tiles) * output.blocks });
   },
   emit: (plan, buffers, _, device) => {
     const types = typesOf(plan);
@@ -41,7 +42,7 @@ export const flatKernel: Algorithm<GridLinearPlan> = {
     const channels = plan.channelsIn / plan.groups;
     const rows = channels * taps;
     const rowBytes = 4 * output.block;
-    const tiles = tilesOf(plan, input, Math.min(mostPointers, mostRows(device, output.block)));
+    const tiles = tilesOf(plan, input, rowsOf(device, output.block));
     const stored = (row: number): number => (plan.flip ? row - (row % taps) + taps - 1 - (row % taps) : row);
     return emitKernelGradient({
       plan,
@@ -62,6 +63,8 @@ export const flatKernel: Algorithm<GridLinearPlan> = {
     });
   },
 };
+
+const rowsOf = (device: Device, lanes: number): number => Math.min(mostPointers, mostRows(device, lanes));
 
 const outputBlock = ({ channelsOut, groups }: GridLinearPlan, { wide }: Device): number =>
   groups === 1 ? preferredBlock(channelsOut, wide) : ((wide ? [16, 8] : [8]).find((block) => (channelsOut / groups) % block === 0) ?? 0);

@@ -1,11 +1,10 @@
 import { size } from "../../base/types.ts";
-import type { Algorithm, Margin } from "../contract.ts";
+import type { Algorithm, Device, Layout, Margin } from "../contract.ts";
 import { blockedLayout, type Placement, place, preferredBlock } from "../layout.ts";
 import { forwardSweeps, haloOf, product, roundUp } from "./blocked.ts";
 import { refusesBlocks } from "./blocked-problem.ts";
-import { gridLinear } from "./index.ts";
 import type { TileEntry } from "./kernel-panels.ts";
-import { emitKernelGradient, rate } from "./kernel-plan.ts";
+import { emitKernelGradient, kernelTime, tileRows } from "./kernel-plan.ts";
 import { mostRows, splitEvenly } from "./outer-tile.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
 
@@ -19,7 +18,7 @@ const id = "wasm-grid-linear-kernel-blocked";
  */
 export const kernelBlocked: Algorithm<GridLinearPlan> = {
   id,
-  operator: gridLinear.name,
+  operator: "grid-linear",
   layouts: (plan, fusion, device) => {
     if (fusion !== null || unfit(plan, device.wide) !== null) return [];
     return [
@@ -31,23 +30,14 @@ export const kernelBlocked: Algorithm<GridLinearPlan> = {
     ];
   },
   refuses: (plan, _, fusion, device) => (fusion !== null ? "nothing fuses into a kernel gradient." : unfit(plan, device.wide)),
-  estimate: (plan, _, __, device) => {
-    const spare = (channels: number, block: number): number => roundUp(channels, block) / channels;
-    const padded =
-      gridLinear.cost(plan).multiplyAdds *
-      spare(plan.channelsOut, outputBlock(plan, device.wide)) *
-      Math.sqrt(spare(plan.channelsIn, inputBlock(plan, device.wide)));
-    return 3000 + padded / rate(device) + size(typesOf(plan).kernel.shape);
+  estimate: (plan, choice, _, device) => {
+    const { output, input, inputBlocks, lastChannels, most } = shapeOf(plan, choice.inputs, device);
+    const rows = tileRows(tilesOf(plan, input, input.block, most)) * (inputBlocks - 1) + tileRows(tilesOf(plan, input, lastChannels, most));
+    return kernelTime(plan, device, { lanes: output.block, rows: rows * output.blocks });
   },
   emit: (plan, buffers, _, device) => {
-    const types = typesOf(plan);
-    const output = place(types.output, buffers.inputs[0]);
-    const input = place(types.input, buffers.inputs[1]);
+    const { output, input, inputBlocks, lastChannels, most } = shapeOf(plan, buffers.inputs, device);
     const kernels = plan.axes.map(({ kernel }) => kernel);
-    const perGroup = plan.channelsIn / plan.groups;
-    const inputBlocks = Math.ceil(perGroup / input.block);
-    const lastChannels = perGroup - (inputBlocks - 1) * input.block;
-    const most = mostRows(device, output.block);
     const taps = taken(kernels);
     const rowBytes = 4 * output.block;
     return emitKernelGradient({
@@ -70,6 +60,16 @@ export const kernelBlocked: Algorithm<GridLinearPlan> = {
     });
   },
 };
+
+/** Where the operands lie, and how the input channels of a group fall into blocks. */
+function shapeOf(plan: GridLinearPlan, [outputLayout, inputLayout]: readonly Layout[], device: Device) {
+  const types = typesOf(plan);
+  const output = place(types.output, outputLayout);
+  const input = place(types.input, inputLayout);
+  const perGroup = plan.channelsIn / plan.groups;
+  const inputBlocks = Math.ceil(perGroup / input.block);
+  return { output, input, inputBlocks, lastChannels: perGroup - (inputBlocks - 1) * input.block, most: mostRows(device, output.block) };
+}
 
 /** Every tap, as its place in K. */
 const taken = (kernels: readonly number[]): number[] => Array.from({ length: size(kernels) }, (_, tap) => tap);

@@ -48,7 +48,8 @@ function shortened(
 /** Runs a plan against the oracle: exactly on integers, within the bound on reals, with a short batch, with chunks in another order. */
 function check(algorithm: Algorithm<GridLinearPlan>, plan: GridLinearPlan, device: Device, draw: Random): number {
   const name = `${gridLinear.line(plan)} | ${device.tier}`;
-  const choices = algorithm.layouts(plan, null, device);
+  // the first and the last of several: the others are mixtures of the two
+  const choices = algorithm.layouts(plan, null, device).filter((_, i, all) => i === 0 || i === all.length - 1);
   for (const choice of choices) {
     if (algorithm.refuses(plan, choice, null, device) !== null) continue;
     const whole = draws(plan, () => draw.integer(-4, 4));
