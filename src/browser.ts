@@ -1,8 +1,25 @@
+import type { Dataset } from "./data/dataset.ts";
 import type { Session, SessionOptions, Target } from "./graph/session.ts";
 import { browserHost, startModuleWorker } from "./hosts/browser-host.ts";
+import type { Net } from "./nn/scope.ts";
 import { openRemote } from "./targets/remote/session.ts";
 import { algorithms } from "./targets/wasm/list.ts";
 import { wasmTarget } from "./targets/wasm/session.ts";
+import { type FitResult, fit as fitOn } from "./train/fit.ts";
+import { decodeModel, type Model } from "./train/model.ts";
+import type { FitOptions } from "./train/settings.ts";
+
+export { augmentations, parseAugmentation } from "./data/augmentations.ts";
+export { type BatchOptions, batches } from "./data/batches.ts";
+export type { Augmentation, Batch, Dataset, Split } from "./data/dataset.ts";
+export { type DigitsOptions, digits } from "./data/digits.ts";
+export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
+export * from "./index.ts";
+export { type LayerSummary, type NetSummary, summarise } from "./inspect/summary.ts";
+export type { Ending, FitResult } from "./train/fit.ts";
+export type { Best, EpochMetrics } from "./train/history.ts";
+export type { Model, ModelDescription, Prediction } from "./train/model.ts";
+export type { FitOptions, StepMetrics } from "./train/settings.ts";
 
 const direct = wasmTarget(browserHost, algorithms);
 
@@ -23,3 +40,17 @@ export async function open(options: SessionOptions = {}): Promise<Session> {
 
 /** The wasm target of a page or a worker. */
 export const target: Target = { open };
+
+/**
+ * Trains a net on a set; settings that are left out are chosen from the data.
+ * Throws: ToeplitzError when options are out of range, the net does not fit the set, or the loss is not finite.
+ * Example: `const { model, test } = await fit(net, digits({ train: 2000 }), { epochs: 3 })`
+ */
+export const fit = (net: Net, data: Dataset, options: FitOptions = {}): Promise<FitResult> => fitOn(net, data, options, target);
+
+/**
+ * Reads a trained net from the bytes of its model file.
+ * Throws: ToeplitzError when it is no whole model file.
+ * Example: `const model = loadModel(new Uint8Array(await (await fetch("flowers.safetensors")).arrayBuffer()))`
+ */
+export const loadModel = (bytes: Uint8Array, options?: SessionOptions): Model => decodeModel(bytes, "model file", target, options);
