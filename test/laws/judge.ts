@@ -1,10 +1,11 @@
-import { type Random, random } from "../../src/base/random.ts";
-import { size, type TensorType } from "../../src/base/types.ts";
-import type { Algorithm, Device, Operator } from "../../src/ops/contract.ts";
-import type { WindowPlan } from "../../src/ops/window/index.ts";
-import { windowOperator } from "../../src/ops/window/index.ts";
-import { boundOf, isExactOnIntegers } from "./bounds.ts";
-import { runAlone, type Trial } from "./isolated.ts";
+import { keyOf, random } from "../../src/base/random.ts";
+import { printType } from "../../src/base/types.ts";
+import type { Algorithm, Device, LayoutChoice } from "../../src/ops/contract.ts";
+import { printExpression } from "../../src/ops/expression/print.ts";
+import { printLayout } from "../../src/ops/layout.ts";
+import type { Case, Data } from "./case.ts";
+import type { NamedFusion } from "./fusions.ts";
+import { runAlone, type Trial, type TrialResult } from "./isolated.ts";
 
 export const devices: readonly Device[] = [
   { tier: "wide", fma: true, wide: true },
@@ -12,102 +13,193 @@ export const devices: readonly Device[] = [
   { tier: "plain", fma: false, wide: false },
 ];
 
-/** Cells for the inputs of a plan: small integers, or reals; indices and keys are made to be valid. */
-export function cellsFor(operator: Operator, plan: unknown, draw: Random, integers: boolean): Float64Array[] {
-  const cell = (type: TensorType): number =>
-    type.dtype === "i32" ? draw.integer(0, 6) : integers ? draw.integer(-4, 4) : draw.uniform() < 0.02 ? 0 : 0.25 + 2 * draw.uniform();
-  const inputs = operator.inputs(plan).map((type) => Float64Array.from({ length: size(type.shape) }, () => cell(type)));
-  if (operator.name !== "window" || (plan as WindowPlan).role === "select") return inputs;
-  const select = { ...(plan as WindowPlan), role: "select" as const };
-  const [type] = windowOperator.inputs(select);
-  const index = windowOperator.reference(select, [Float64Array.from({ length: size(type.shape) }, () => draw.integer(-4, 4))])[1];
-  return [inputs[0], index];
+export interface Verdict {
+  /** Broken laws, with all that is needed to see them again. */
+  readonly broken: string[];
+  accepted: number;
+  refused: number;
+  /** Fusions that were taken. */
+  fused: number;
 }
 
-const show = (wrong: readonly string[]): string => wrong.slice(0, 5).join("; ");
+const place = (cell: number, shape: readonly number[]): string =>
+  shape
+    .reduceRight<{ at: number[]; rest: number }>(
+      ({ at, rest }, extent) => ({ at: [rest % extent, ...at], rest: Math.floor(rest / extent) }),
+      {
+        at: [],
+        rest: cell,
+      },
+    )
+    .at.join(",");
 
-function compare(got: readonly Float64Array[], want: readonly Float64Array[], bound: readonly Float64Array[] | null): string[] {
-  return want.flatMap((cells, output) =>
-    Array.from(cells.keys()).flatMap((cell) => {
+/** The first wrong cells: index, result, expectation, bound. */
+function wrongCells(
+  got: readonly Float64Array[],
+  want: readonly Float64Array[],
+  errors: readonly Float64Array[] | null,
+  shapes: readonly (readonly number[])[],
+): string[] {
+  const wrong: string[] = [];
+  want.forEach((cells, output) => {
+    for (let cell = 0; cell < cells.length && wrong.length < 5; cell++) {
       const [a, b] = [got[output][cell], cells[cell]];
-      const close =
-        bound === null
-          ? a === b || (Number.isNaN(a) && Number.isNaN(b))
-          : Math.abs(a - b) <= bound[output][cell] || a === b || (Number.isNaN(a) && Number.isNaN(b));
-      return close ? [] : [`output ${output}[${cell}] is ${a}, expected ${b}${bound === null ? " exactly" : ` +- ${bound[output][cell]}`}`];
-    }),
-  );
-}
-
-/** What one algorithm does wrong on one plan, in every layout that it accepts; empty when it keeps the laws. */
-export function judge<P>(
-  algorithm: Algorithm<P>,
-  operator: Operator<P>,
-  plan: P,
-  device: Device,
-  seed: number,
-): { broken: string[]; accepted: number } {
-  const broken: string[] = [];
-  let accepted = 0;
-  const choices = algorithm.layouts(plan, null, device).filter((choice) => algorithm.refuses(plan, choice, null, device) === null);
-  const context = (law: string): string => `[${law}] ${algorithm.id} on ${device.tier}, seed ${seed}: ${operator.line(plan)}`;
-  for (const choice of choices) {
-    accepted++;
-    const draw = random(seed);
-    const integers = cellsFor(operator as Operator, plan, draw, true);
-    const reals = cellsFor(operator as Operator, plan, draw, false);
-    const trial: Trial<P> = { operator, algorithm, plan, device, choice, inputs: reals };
-    const halo = accepted % 2 === 1 ? { outputHalo: { low: 1, high: 2, fill: 3 } } : {};
-    const report = (law: string, wrong: readonly string[]): void => {
-      if (wrong.length > 0) broken.push(`${context(law)}: ${show(wrong)}`);
-    };
-    if (isExactOnIntegers(operator as Operator, plan)) {
-      const { outputs, damage } = runAlone({ ...trial, inputs: integers, ...halo });
-      report("oracle-exact", compare(outputs, operator.reference(plan, integers), null));
-      report("guard", damage);
+      if (a === b || (Number.isNaN(a) && Number.isNaN(b))) continue;
+      const error = errors?.[output][cell] ?? 0;
+      if (errors !== null && ((error === Number.POSITIVE_INFINITY && !Number.isNaN(b)) || Math.abs(a - b) <= error)) continue;
+      wrong.push(`output ${output}[${place(cell, shapes[output])}] is ${a}, expected ${b} ${error === 0 ? "exactly" : `+- ${error}`}`);
     }
-    const expected = operator.reference(plan, reals);
-    const first = runAlone({ ...trial, ...halo });
-    report("oracle-real", compare(first.outputs, expected, boundOf(operator as Operator)(plan, reals, expected)));
-    report("guard", first.damage);
-    const shuffled = runAlone({ ...trial, ...halo, order: (chunks) => [...random(seed, chunks).permutation(chunks)] });
-    report("repeat", compare(shuffled.outputs, first.outputs, null));
-    report("short-batch", shortBatch(trial, first.outputs));
-  }
-  return { broken, accepted };
+    if (got[output].length !== cells.length) wrong.push(`output ${output} has ${got[output].length} cells, expected ${cells.length}`);
+  });
+  return wrong;
 }
 
-/** With fewer examples the results are those of the first examples (or of a plan made for as many). */
-function shortBatch<P>(trial: Trial<P>, whole: readonly Float64Array[]): string[] {
-  const { operator, plan } = trial;
-  const types = [...operator.inputs(plan), ...operator.outputs(plan)];
-  const batch = types.find((type) => type.batched)?.shape[0] ?? 1;
-  if (batch < 2) return [];
-  const examples = batch - 1;
-  const { outputs, damage } = runAlone({ ...trial, examples });
-  const kept = operator.outputs(plan).map((type, i) => (type.batched ? whole[i].subarray(0, (whole[i].length / batch) * examples) : null));
-  const cut = trial.inputs.map((cells, i) =>
-    operator.inputs(plan)[i].batched
-      ? Float64Array.from(cells).map((cell, at) => (at < (cells.length / batch) * examples ? cell : 0))
-      : Float64Array.from(cells),
-  );
-  // operators that sum over the examples are linear there: examples of zeros add nothing
-  const sums = operator.name === "moments" ? outputs : operator.reference(plan, cut);
-  const want = kept.map((cells, i) => cells ?? sums[i]);
-  const bound = boundOf(operator as Operator)(
-    plan,
-    trial.inputs.map((cells) => Float64Array.from(cells)),
-    operator.reference(
-      plan,
-      trial.inputs.map((cells) => Float64Array.from(cells)),
-    ),
-  );
-  return [
-    ...damage,
-    ...compare(
-      outputs,
-      want,
-      bound.map((cells, i) => cells.subarray(0, want[i].length)),
-    ),
-  ];
+/** Never the order that they have. */
+export function shuffled(seed: number): (chunks: number) => readonly number[] {
+  return (chunks) => {
+    const reversed = Array.from({ length: chunks }, (_, i) => chunks - 1 - i);
+    return seed % 2 === 0 ? reversed : [...random(seed, chunks).permutation(chunks)].reverse();
+  };
+}
+
+/** One algorithm on one case and one device. */
+export class Judge {
+  readonly verdict: Verdict = { broken: [], accepted: 0, refused: 0, fused: 0 };
+  readonly #algorithm: Algorithm;
+  readonly #device: Device;
+  readonly #own: Case;
+
+  constructor(algorithm: Algorithm, own: Case, device: Device) {
+    this.#algorithm = algorithm;
+    this.#own = own;
+    this.#device = device;
+  }
+
+  /** Tries the laws in the layouts that the algorithm accepts; of a sampled plan in one of them. */
+  run(): Verdict {
+    const { plan, line, seed, named, fusions } = this.#own;
+    const { accepted, refused } = this.#offers(null);
+    this.verdict.accepted = accepted.length;
+    this.verdict.refused = accepted.length === 0 ? 1 : refused;
+    const tried = named || accepted.length < 2 ? accepted : [accepted[seed % accepted.length]];
+    tried.forEach((choice, i) => this.#bare(choice, seed + i));
+    if (accepted.length === 0 && this.#algorithm.layouts(plan, null, this.#device).length === 0 && fusions.length === 0)
+      return this.verdict;
+    // each case tries a few; all cases together try all of them on every device
+    const turn = keyOf(...Array.from(line, (letter) => letter.charCodeAt(0)), seed, devices.indexOf(this.#device)) >>> 0;
+    fusions.forEach((fusion, i) => {
+      if ((turn + i) % 5 === 0) this.#fusion(fusion, turn);
+    });
+    return this.verdict;
+  }
+
+  #offers(fusion: NamedFusion | null): { accepted: LayoutChoice[]; refused: number } {
+    const { plan } = this.#own;
+    const given = fusion?.fusion ?? null;
+    const choices = this.#algorithm.layouts(plan, given, this.#device);
+    const accepted = choices.filter((choice) => {
+      const why = this.#algorithm.refuses(plan, choice, given, this.#device);
+      if (why !== null && !/^\S.*\.$/.test(why)) this.#report("refusal", choice, [`"${why}" is no sentence`], fusion);
+      return why === null;
+    });
+    for (const choice of accepted) {
+      const estimate = this.#algorithm.estimate(plan, choice, given, this.#device);
+      if (!(estimate > 0 && Number.isFinite(estimate))) this.#report("estimate", choice, [`predicted time ${estimate}`], fusion);
+    }
+    return { accepted, refused: choices.length - accepted.length };
+  }
+
+  #report(law: string, choice: LayoutChoice | null, wrong: readonly string[], fusion: NamedFusion | null = null): void {
+    if (wrong.length === 0) return;
+    const { line, seed } = this.#own;
+    const formula =
+      fusion === null
+        ? ""
+        : ` | fused ${fusion.name}: ${printExpression(fusion.fusion.epilogue)} over ${fusion.fusion.operands.map(printType).join(" ") || "-"}`;
+    const layouts =
+      choice === null ? "" : ` | ${[...choice.inputs, ...choice.operands].map(printLayout).join(" ")} -> ${choice.outputs.join(" ")}`;
+    this.verdict.broken.push(
+      `[${law}] ${this.#algorithm.id} on ${this.#device.tier}, seed ${seed}: \`${line}\`${formula}${layouts}: ${wrong.slice(0, 5).join("; ")}`,
+    );
+  }
+
+  #compare(
+    law: string,
+    choice: LayoutChoice,
+    { outputs, damage }: TrialResult,
+    { expected, bounded }: Data,
+    fusion: NamedFusion | null = null,
+  ): void {
+    const shapes = this.#own.operator.outputs(this.#own.plan).map(({ shape }) => shape);
+    this.#report(law, choice, wrongCells(outputs, expected.values, bounded ? expected.errors : null, shapes), fusion);
+    this.#report("guard", choice, damage, fusion);
+  }
+
+  /** Runs a trial; a trap breaks the law too. */
+  #try(
+    law: string,
+    trial: Omit<Trial<unknown>, "operator" | "algorithm" | "plan" | "device">,
+    fusion: NamedFusion | null = null,
+  ): TrialResult | null {
+    const { operator, plan } = this.#own;
+    try {
+      return runAlone({ operator, algorithm: this.#algorithm, plan, device: this.#device, ...trial });
+    } catch (error) {
+      this.#report(law, trial.choice ?? null, [String(error)], fusion);
+      return null;
+    }
+  }
+
+  #bare(choice: LayoutChoice, seed: number): void {
+    const own = this.#own;
+    const outputHalo = { low: 1 + (seed % 2), high: 2 - (seed % 2), fill: 3 };
+    const halos = { outputHalo, inputHalo: { low: seed % 3, high: 1 } };
+    const check = (law: string, data: Data, trial: Partial<Trial<unknown>>): TrialResult | null => {
+      const made = this.#try(law, { choice, inputs: data.inputs, ...trial });
+      if (made !== null) this.#compare(law, choice, made, data);
+      return made;
+    };
+    if (own.exact) check("oracle-exact", own.integers(), halos);
+    const reals = own.reals();
+    const first = check("oracle-real", reals, own.exact ? {} : halos);
+    const again = this.#try("repeat", { choice, inputs: reals.inputs, order: shuffled(seed), ...(own.exact ? {} : halos) });
+    if (first !== null && again !== null) this.#same("repeat", choice, again, first);
+    check("nan", own.nans(), {});
+    const short = own.short();
+    if (short !== null) check("short-batch", short.data, { examples: short.examples, ...halos });
+    if (first?.emission.inPlace === true) this.#inPlace(choice, first);
+  }
+
+  #same(law: string, choice: LayoutChoice, got: TrialResult, want: TrialResult, fusion: NamedFusion | null = null): void {
+    const shapes = this.#own.operator.outputs(this.#own.plan).map(({ shape }) => shape);
+    this.#report(law, choice, [...wrongCells(got.outputs, want.outputs, null, shapes), ...got.damage], fusion);
+  }
+
+  /** The output in the buffer of each input that has its type and layout. */
+  #inPlace(choice: LayoutChoice, apart: TrialResult): void {
+    const { operator, plan } = this.#own;
+    const [output] = operator.outputs(plan);
+    operator.inputs(plan).forEach((type, input) => {
+      const layout = choice.inputs[input];
+      const bare = layout.halo.every(({ low, high }) => low === 0 && high === 0);
+      if (printType(type) !== printType(output) || layout.block !== choice.outputs[0] || !bare) return;
+      const made = this.#try("in-place", { choice, inputs: this.#own.reals().inputs, inPlace: input });
+      if (made !== null) this.#same("in-place", choice, made, apart);
+    });
+  }
+
+  #fusion(fusion: NamedFusion, seed: number): void {
+    const { accepted } = this.#offers(fusion);
+    if (accepted.length === 0) return;
+    this.verdict.fused++;
+    const choice = accepted[seed % accepted.length];
+    const halos = { outputHalo: { low: 2, high: 1, fill: 3 }, inputHalo: { low: 1, high: 2 } };
+    const integers = this.#own.fused(fusion, this.#own.exact ? "integers" : "reals");
+    const trial = { choice, fusion: fusion.fusion, ...(seed % 2 === 0 ? halos : {}) };
+    const first = this.#try("fusion", { ...trial, inputs: integers.inputs }, fusion);
+    if (first !== null) this.#compare("fusion", choice, first, integers, fusion);
+    const reals = this.#own.fused(fusion, "reals");
+    const real = this.#try("fusion-real", { ...trial, inputs: reals.inputs, order: shuffled(seed) }, fusion);
+    if (real !== null) this.#compare("fusion-real", choice, real, reals, fusion);
+  }
 }

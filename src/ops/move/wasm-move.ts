@@ -103,7 +103,7 @@ const word = (f: FunctionBuilder, table: Local, index: number): Local => {
 };
 
 /** Arguments: source, result, sizes (targets of axis 0, bytes of rows of axes 1.., example bytes of both, their origins), tables. */
-function emitPass(f: FunctionBuilder, count: number, sums: boolean, fill: number): void {
+function emitPass(f: FunctionBuilder, count: number, sums: boolean, fillBits: number): void {
   const [, begin, end] = f.parameters;
   const [source, result, sizes] = [0, 1, 2].map((position) => argument(f, position));
   const dimensions: Dimension[] = Array.from({ length: count }, (_, d) => dimension(f, argument(f, 3 + 2 * d), argument(f, 4 + 2 * d)));
@@ -125,7 +125,7 @@ function emitPass(f: FunctionBuilder, count: number, sums: boolean, fill: number
     }
     walkTargets(f, dimensions.slice(1), bytes, at, none, (target) => {
       if (sums) f.f32(0).set(value);
-      else f.f32(fill).op("i32.reinterpret_f32").set(value);
+      else f.i32(fillBits).set(value);
       begins(source, sourceStep, sourceOrigin, from);
       walkPairs(f, dimensions, from, none, (cell) => {
         if (sums) f.get(value).get(cell).memory("f32.load").op("f32.add").set(value);
@@ -141,6 +141,7 @@ function emitPass(f: FunctionBuilder, count: number, sums: boolean, fill: number
 function emitMaps(plan: MovePlan, sources: readonly ExampleSteps[], result: ExampleSteps): Emission {
   const { move, output } = plan;
   const fill = move.kind === "remap" ? move.fill : 0;
+  const fillBits = output.dtype === "f32" ? new Int32Array(Float32Array.of(fill).buffer)[0] : fill;
   const sums = move.kind === "unmap";
   const constants: Int32Array[] = [];
   const table = (cells: Int32Array): OperandRef => ({ of: "constant", index: constants.push(cells) - 1, access: "read" });
@@ -149,9 +150,9 @@ function emitMaps(plan: MovePlan, sources: readonly ExampleSteps[], result: Exam
     const rows = [1, 2, 3, 4, 5, 6, 7].map((d) => rowBytes * (dimensions[d]?.length ?? 0));
     const first = dimensions[0]?.length ?? 1;
     const sizes = Int32Array.from([first, ...rows, sources[source].example, result.example, sources[source].origin, result.origin]);
-    const key = `wasm-move | ${count} axes ${sums ? "sum" : `copy, else ${fill}`}`;
+    const key = `wasm-move | ${count} axes ${sums ? "sum" : `copy, else ${fillBits}`}`;
     return {
-      routine: { key, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitPass(f, count, sums, fill)) },
+      routine: { key, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitPass(f, count, sums, fillBits)) },
       operands: [
         { of: "input", index: source, access: "read" },
         { of: "output", index: 0, access: "update" },

@@ -1,0 +1,89 @@
+import { type Random, random } from "../../src/base/random.ts";
+import type { Operator } from "../../src/ops/contract.ts";
+import { type Expected, expect, expectFused, isExactOnIntegers, isIntegral } from "./bounds.ts";
+import { cellsFor, type Kind, operandCells } from "./cells.ts";
+import { fusionsFor, type NamedFusion } from "./fusions.ts";
+
+/** Cells of the inputs, what the oracle makes of them, and how far a result may be from it. */
+export interface Data {
+  readonly inputs: readonly Float64Array[];
+  readonly expected: Expected;
+  /** Bounds count; otherwise every cell must be equal. */
+  readonly bounded: boolean;
+}
+
+const once = <T>(make: () => T): (() => T) => {
+  let made: { readonly value: T } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+};
+
+/** A NaN in the operand that the padding does not surround also meets the padding's zeros: then only its own cells are certain. */
+function allowNaN(operator: Operator, inputs: readonly Float64Array[], { values, errors }: Expected): Expected {
+  const unsure = operator.name === "grid-linear" && inputs[0].some(Number.isNaN);
+  return { values, errors: unsure ? errors.map((cells) => cells.map(() => Number.POSITIVE_INFINITY)) : errors };
+}
+
+/** A plan with its data: one case for all algorithms that may take it. */
+export class Case {
+  readonly operator: Operator;
+  readonly plan: unknown;
+  readonly seed: number;
+  /** From problems.txt: tried in every layout. */
+  readonly named: boolean;
+  readonly line: string;
+  readonly exact: boolean;
+  readonly fusions: readonly NamedFusion[];
+  readonly integers = once(() => this.#data("integers", this.plan));
+  readonly reals = once(() => this.#data("reals", this.plan));
+  readonly nans = once(() => this.#data("nans", this.plan));
+  /** A batch that is not full: the same plan for fewer examples; null where there is no batch. */
+  readonly short = once(() => this.#short());
+  readonly #fused = new Map<string, Data>();
+
+  constructor(operator: Operator, plan: unknown, seed: number, named: boolean) {
+    this.operator = operator;
+    this.plan = plan;
+    this.seed = seed;
+    this.named = named;
+    this.line = operator.line(plan);
+    this.exact = isExactOnIntegers(operator, plan);
+    this.fusions = fusionsFor(operator, plan);
+  }
+
+  draw(purpose: number): Random {
+    return random(this.seed, purpose);
+  }
+
+  #data(kind: Kind, plan: unknown): Data {
+    const inputs = cellsFor(this.operator, plan, this.draw({ integers: 1, reals: 2, nans: 3 }[kind]), kind);
+    const expected = expect(this.operator, plan, inputs);
+    return {
+      inputs,
+      expected: kind === "nans" ? allowNaN(this.operator, inputs, expected) : expected,
+      bounded: kind !== "integers" || !this.exact,
+    };
+  }
+
+  #short(): { readonly data: Data; readonly examples: number } | null {
+    const batched = [...this.operator.inputs(this.plan), ...this.operator.outputs(this.plan)].find((type) => type.batched);
+    if (batched === undefined || batched.shape[0] < 2) return null;
+    const examples = this.draw(4).integer(1, batched.shape[0] - 1);
+    const plan = this.operator.parse(this.line.replace(/ n\d+( |$)/, ` n${examples}$1`));
+    return { data: this.#data(this.exact ? "integers" : "reals", plan), examples };
+  }
+
+  fused({ name, fusion }: NamedFusion, kind: "integers" | "reals"): Data {
+    const key = `${name} ${kind}`;
+    const known = this.#fused.get(key);
+    if (known !== undefined) return known;
+    const bare = kind === "integers" ? this.integers() : this.reals();
+    const operands = operandCells(fusion.operands, this.draw(5), kind);
+    const expected = expectFused(bare.expected, this.operator.outputs(this.plan)[0], fusion, operands);
+    const made = { inputs: [...bare.inputs, ...operands], expected, bounded: bare.bounded || !isIntegral(fusion.epilogue) };
+    this.#fused.set(key, made);
+    return made;
+  }
+}
