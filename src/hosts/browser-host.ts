@@ -18,7 +18,7 @@ function startFromText(source: string): CrewWorker {
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => worker.addEventListener("message", (event) => listener(event.data)),
     onError: (listener) => onError(worker, listener),
-    terminate: () => {
+    terminate: async () => {
       worker.terminate();
       URL.revokeObjectURL(address);
     },

@@ -29,7 +29,9 @@ export const nodeHost: Host = {
       post: (message) => worker.postMessage(message),
       onMessage: (listener) => worker.on("message", listener),
       onError: (listener) => worker.on("error", listener),
-      terminate: () => void worker.terminate(),
+      terminate: async () => {
+        await worker.terminate();
+      },
     };
   },
   enableWide: () => {

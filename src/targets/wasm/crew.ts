@@ -176,8 +176,9 @@ export class Crew {
     work(words, this.#control, run, functions, stageSpins);
   }
 
-  close(): void {
-    for (const { worker } of this.#workers) worker.terminate();
-    this.#workers.length = 0;
+  /** Ends the workers; resolves when they have gone and their memory can be collected. */
+  async close(): Promise<void> {
+    const workers = this.#workers.splice(0);
+    await Promise.all(workers.map(({ worker }) => worker.terminate()));
   }
 }

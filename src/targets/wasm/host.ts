@@ -3,7 +3,8 @@ export interface CrewWorker {
   post(message: unknown): void;
   onMessage(listener: (message: unknown) => void): void;
   onError(listener: (error: Error) => void): void;
-  terminate(): void;
+  /** Resolves when the thread has ended. */
+  terminate(): Promise<void>;
 }
 
 /** What the wasm target needs of where it runs; composition roots provide it. */

@@ -209,8 +209,8 @@ export class WasmSession implements Session, ProgramHome {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.crew?.close();
     this.#programs.clear();
     this.#instances.clear();
+    await this.crew?.close();
   }
 }
