@@ -64,71 +64,41 @@ export function dotRoutine(code: DotCode, device: Device): Routine {
   };
 }
 
+/** Registers of a tile: pointers to its rows and columns, one sum for each of their pairs, the operands of a step. */
+interface DotTile {
+  readonly rows: readonly Local[];
+  readonly columns: readonly Local[];
+  readonly sums: readonly (readonly (readonly Local[])[])[];
+  readonly own: readonly (readonly Local[])[];
+  readonly other: readonly Local[];
+}
+
 /** A function (left, right, scratch, floats, record, continues) that adds to the partial sums of a tile, or begins them. */
 function addSums(module: ModuleBuilder, code: DotCode, size: number): number {
-  const { columns, lanes, fma } = code;
+  const { columns, lanes } = code;
   return module.function(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => {
     const [left, right, scratch, floats, record, continues] = f.parameters;
-    const halves = lanes / 4;
+    const turns = f.local("i32");
+    const vector = (): Local[] => f.locals("v128", lanes / 4);
     const word = wordOf(f, record);
-    const [leftRow, rightRow, turns] = f.locals("i32", 3);
-    const pointers = f.locals("i32", size);
-    const others = f.locals("i32", columns);
-    const sums = Array.from({ length: size }, () => Array.from({ length: columns }, () => f.locals("v128", halves)));
-    const own = Array.from({ length: size }, () => f.locals("v128", halves));
-    const other = f.locals("v128", halves);
+    const tile: DotTile = {
+      rows: pointers(f, left, () => word("leftRow"), size),
+      columns: pointers(f, right, () => word("rightRow"), columns),
+      sums: Array.from({ length: size }, () => Array.from({ length: columns }, vector)),
+      own: Array.from({ length: size }, vector),
+      other: vector(),
+    };
     const eachSum = (visit: (local: Local, offset: number) => void): void =>
-      sums.forEach((row, r) =>
-        row.forEach((sum, c) => sum.forEach((local, half) => visit(local, (r * columns + c) * lanes * 4 + 16 * half))),
-      );
-    word("leftRow").set(leftRow);
-    word("rightRow").set(rightRow);
-    pointers.forEach((pointer, r) =>
-      f
-        .get(r === 0 ? left : pointers[r - 1])
-        .get(leftRow)
-        .i32(r === 0 ? 0 : 1)
-        .op("i32.mul", "i32.add")
-        .set(pointer),
-    );
-    others.forEach((pointer, c) =>
-      f
-        .get(c === 0 ? right : others[c - 1])
-        .get(rightRow)
-        .i32(c === 0 ? 0 : 1)
-        .op("i32.mul", "i32.add")
-        .set(pointer),
-    );
+      tile.sums.flat(2).forEach((local, i) => {
+        visit(local, 16 * i);
+      });
     f.get(continues).if(
       () => eachSum((local, offset) => f.get(scratch).memory("v128.load", offset).set(local)),
       () => eachSum((local) => f.f32x4(0).set(local)),
     );
-    const step = (offset: number, masked: (half: number) => void): void => {
-      const load = (pointer: Local, into: readonly Local[]): void =>
-        into.forEach((local, half) => {
-          f.get(pointer).memory("v128.load", offset + 16 * half);
-          masked(half);
-          f.set(local);
-        });
-      own.forEach((into, r) => load(pointers[r], into));
-      others.forEach((pointer, c) => {
-        load(pointer, other);
-        sums.forEach((row, r) =>
-          row[c].forEach((sum, half) =>
-            multiplyAdd(
-              f,
-              fma,
-              sum,
-              () => f.get(own[r][half]),
-              () => f.get(other[half]),
-            ),
-          ),
-        );
-      });
-    };
     const run = (count: number): void => {
-      for (let u = 0; u < count; u++) step(4 * lanes * u, () => {});
-      for (const pointer of [...pointers, ...others]) advance(f, pointer, 4 * lanes * count);
+      for (let u = 0; u < count; u++) dotStep(f, code, tile, 4 * lanes * u, () => {});
+      for (const pointer of [...tile.rows, ...tile.columns]) advance(f, pointer, 4 * lanes * count);
     };
     f.get(floats)
       .i32(4 * lanes)
@@ -145,7 +115,7 @@ function addSums(module: ModuleBuilder, code: DotCode, size: number): number {
       // both sides: what lies behind a row may be NaN
       const masks = 4 * (dotWords.length + 2 * code.fused.length + lanes);
       f.get(record).get(turns).i32(2).op("i32.shl", "i32.sub").set(turns);
-      step(0, (half) =>
+      dotStep(f, code, tile, 0, (half) =>
         f
           .get(turns)
           .memory("v128.load", masks + 16 * half)
@@ -153,6 +123,53 @@ function addSums(module: ModuleBuilder, code: DotCode, size: number): number {
       );
     });
     eachSum((local, offset) => f.get(scratch).get(local).memory("v128.store", offset));
+  });
+}
+
+/** Pointers to so many lines, each `step` bytes behind the one before. */
+function pointers(f: FunctionBuilder, first: Local, step: () => void, count: number): Local[] {
+  const made = f.locals("i32", count);
+  made.forEach((pointer, i) => {
+    f.get(i === 0 ? first : made[i - 1]);
+    if (i > 0) {
+      step();
+      f.op("i32.add");
+    }
+    f.set(pointer);
+  });
+  return made;
+}
+
+/** One vector of every row and column, `offset` bytes on; `masked` may change what was loaded. */
+function dotStep(
+  f: FunctionBuilder,
+  { fma }: DotCode,
+  { rows, columns, sums, own, other }: DotTile,
+  offset: number,
+  masked: (half: number) => void,
+): void {
+  const load = (pointer: Local, into: readonly Local[]): void =>
+    into.forEach((local, half) => {
+      f.get(pointer).memory("v128.load", offset + 16 * half);
+      masked(half);
+      f.set(local);
+    });
+  own.forEach((into, r) => {
+    load(rows[r], into);
+  });
+  columns.forEach((pointer, c) => {
+    load(pointer, other);
+    sums.forEach((row, r) => {
+      row[c].forEach((sum, half) => {
+        multiplyAdd(
+          f,
+          fma,
+          sum,
+          () => f.get(own[r][half]),
+          () => f.get(other[half]),
+        );
+      });
+    });
   });
 }
 

@@ -1,6 +1,6 @@
 import { invariant } from "../../base/errors.ts";
 import { size } from "../../base/types.ts";
-import type { Device, Emission } from "../contract.ts";
+import type { Device, Emission, OperandRef } from "../contract.ts";
 import type { Placement } from "../layout.ts";
 import { type KernelWork, kernelCode, kernelRecord, kernelRoutine, type TileEntry } from "./kernel-panels.ts";
 import { type KernelSum, sumRecord, sumStep } from "./kernel-sum.ts";
@@ -66,29 +66,22 @@ export function kernelTime(plan: GridLinearPlan, device: Device, { lanes, rows }
 
 /** Emission of a kernel gradient by panels: sums into slots, then the ordered sum of the slots. */
 export function emitKernelGradient(problem: KernelProblem): Emission {
-  const { plan, output, input, device } = problem;
+  const { plan, output, input, device, inputBlocks, pairBytes } = problem;
   const lanes = output.block;
   const inner = plan.axes.length - 1;
-  const cells = plan.axes[inner].output;
   const vectorCell = 4 * lanes;
   const splatCell = 4 * plan.axes[inner].stride * input.strides[inner];
-  const unroll = unrollOf(cells);
+  const unroll = unrollOf(plan.axes[inner].output);
   const { panels, examplesFit } = planPanels(problem, unroll, { vectorCell, splatCell });
   const code = kernelCode({ lanes, fma: device.fma, unroll, vectorCell, splatCell, rowsAt: problem.rowsAt }, { ...problem, panels });
-  const outputBlocks = output.blocks;
-  const pairs = outputBlocks * problem.inputBlocks;
-  const taps = size(plan.axes.map(({ kernel }) => kernel));
-  const { slots, groupExamples, outputRun, inputRun } = planChunks(problem, panels.length, examplesFit);
+  const chunks = planChunks(problem, panels.length, examplesFit);
   const work: KernelWork = {
-    slots,
-    pairs,
-    outputRun,
-    inputRun,
-    groupExamples,
+    ...chunks,
     panels,
-    inputBlocks: problem.inputBlocks,
-    outputBlocksPerGroup: outputBlocks / plan.groups,
-    pairBytes: problem.pairBytes,
+    inputBlocks,
+    pairBytes,
+    pairs: output.blocks * inputBlocks,
+    outputBlocksPerGroup: output.blocks / plan.groups,
     vectorBlock: 4 * output.blockStride,
     splatBlock: problem.splatBlock,
     vectorExample: 4 * output.exampleStride,
@@ -96,41 +89,39 @@ export function emitKernelGradient(problem: KernelProblem): Emission {
     tiles: problem.tiles,
     lastTiles: problem.lastTiles,
   };
-  const sum: KernelSum = {
-    lanes,
-    slots,
-    pairs,
-    inputBlocks: problem.inputBlocks,
-    pairBytes: problem.pairBytes,
-    channelsOut: plan.channelsOut,
-    channelWords: (plan.channelsIn / plan.groups) * taps,
-    rows: problem.rows,
-    lastRows: problem.lastRows,
-    positions: problem.positions,
-  };
+  const slots = (access: OperandRef["access"]): OperandRef => ({ of: "temporary", index: 0, access });
+  const record = (index: number): OperandRef => ({ of: "constant", index, access: "read" });
+  const given = (index: number): OperandRef => ({ of: "input", index, access: "read" });
+  const sum = sumOf(problem, work);
   return {
-    temporaries: [slots * pairs * problem.pairBytes],
+    temporaries: [work.slots * work.pairs * pairBytes],
     constants: [kernelRecord(code, work), sumRecord(sum)],
     steps: [
       {
         routine: kernelRoutine(code, device),
-        operands: [
-          { of: "input", index: 0, access: "read" },
-          { of: "input", index: 1, access: "read" },
-          { of: "temporary", index: 0, access: "write" },
-          { of: "constant", index: 0, access: "read" },
-        ],
-        chunks: { each: (slots * pairs) / (outputRun * inputRun), group: 0 },
+        operands: [given(0), given(1), slots("write"), record(0)],
+        chunks: { each: (work.slots * work.pairs) / (work.outputRun * work.inputRun), group: 0 },
       },
-      sumStep(
-        sum,
-        { of: "temporary", index: 0, access: "read" },
-        { of: "output", index: 0, access: "write" },
-        { of: "constant", index: 1, access: "read" },
-      ),
+      sumStep(sum, slots("read"), { of: "output", index: 0, access: "write" }, record(1)),
     ],
   };
 }
+
+const sumOf = (
+  { plan, output, rows, lastRows, positions }: KernelProblem,
+  { slots, pairs, inputBlocks, pairBytes }: KernelWork,
+): KernelSum => ({
+  lanes: output.block,
+  slots,
+  pairs,
+  inputBlocks,
+  pairBytes,
+  channelsOut: plan.channelsOut,
+  channelWords: (plan.channelsIn / plan.groups) * size(plan.axes.map(({ kernel }) => kernel)),
+  rows,
+  lastRows,
+  positions,
+});
 
 interface ChunkPlan {
   readonly slots: number;

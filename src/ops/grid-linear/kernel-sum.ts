@@ -1,7 +1,7 @@
-import type { FunctionBuilder } from "../../emit/wasm/function.ts";
+import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import { advance } from "../../emit/wasm/vectors.ts";
 import type { OperandRef, Routine, StepSpec } from "../contract.ts";
-import { countDown } from "./kernel-tile.ts";
+import { whileNonzero } from "./kernel-tile.ts";
 
 /** How the slots of a kernel gradient become the plain kernel: K[co][row] = sum over slots of slot[pair][position of row][co's lane], in slot order. */
 export interface KernelSum {
@@ -58,18 +58,18 @@ const sumRoutine = (lanes: number): Routine => ({
   build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitSum(f, lanes)),
 });
 
+type Word = (name: (typeof headWords)[number]) => FunctionBuilder;
+
 function emitSum(f: FunctionBuilder, lanes: number): void {
   const [table, chunk, end] = f.parameters;
-  const [slots, kernel, record, pair, block, from, rows, column, valid, source, left, at] = f.locals("i32", 12);
+  const [slots, kernel, record, pair, block, from, rows, at] = f.locals("i32", 8);
   const targets = f.locals("i32", lanes);
-  const sums = f.locals("v128", lanes / 4);
-  const word = (name: (typeof headWords)[number]): FunctionBuilder => f.get(record).memory("i32.load", 4 * headWords.indexOf(name));
-  [slots, kernel, record].forEach((local, i) =>
-    f
-      .get(table)
+  const word: Word = (name) => f.get(record).memory("i32.load", 4 * headWords.indexOf(name));
+  [slots, kernel, record].forEach((local, i) => {
+    f.get(table)
       .memory("i32.load", 4 * i)
-      .set(local),
-  );
+      .set(local);
+  });
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
     f.loop((next) => {
@@ -91,62 +91,76 @@ function emitSum(f: FunctionBuilder, lanes: number): void {
       word("blockBytes").op("i32.mul", "i32.add").get(from).i32(2).op("i32.shl", "i32.add").set(at);
       f.get(pair);
       word("inputBlocks").op("i32.div_u").i32(lanes).op("i32.mul").set(block);
-      f.get(at).get(block);
-      word("channelBytes").op("i32.mul", "i32.add").set(targets[0]);
-      word("channelsOut").get(block).op("i32.sub").set(valid);
-      // lanes beyond the last channel aim at the last channel, which is stored after them
-      for (let lane = 1; lane < lanes; lane++) {
-        f.get(targets[lane - 1]);
-        word("channelBytes").i32(0).get(valid).i32(lane).op("i32.gt_s", "select", "i32.add").set(targets[lane]);
-      }
+      aim(f, word, { first: at, channel: block, targets });
       f.get(slots).get(pair);
       word("pairBytes").op("i32.mul", "i32.add").set(pair);
       f.get(record).get(from).i32(2).op("i32.shl", "i32.add").set(from);
-      f.i32(0).set(column);
-      f.block((none) => {
-        f.get(rows).op("i32.eqz").branchIf(none);
-        countDown(f, rows, () => {
-          f.get(pair)
-            .get(from)
-            .memory("i32.load", 4 * headWords.length)
-            .op("i32.add")
-            .set(source);
-          sums.forEach((sum, v) =>
-            f
-              .get(source)
-              .memory("v128.load", 16 * v)
-              .set(sum),
-          );
-          word("slots")
-            .i32(1)
-            .op("i32.sub")
-            .tee(left)
-            .if(() =>
-              countDown(f, left, () => {
-                f.get(source);
-                word("slotBytes").op("i32.add").set(source);
-                sums.forEach((sum, v) =>
-                  f
-                    .get(sum)
-                    .get(source)
-                    .memory("v128.load", 16 * v)
-                    .op("f32x4.add")
-                    .set(sum),
-                );
-              }),
-            );
-          for (let lane = lanes - 1; lane >= 0; lane--) {
-            f.get(targets[lane])
-              .get(column)
-              .op("i32.add")
-              .get(sums[lane >> 2])
-              .laneMemory("v128.store32_lane", lane & 3);
-          }
-          advance(f, column, 4);
-          advance(f, from, 4);
-        });
-      });
+      sumRows(f, word, { pair, from, rows, targets });
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
+  });
+}
+
+/** Where each lane's row of K begins. Lanes beyond the last channel aim at the last channel, which is stored after them. */
+function aim(
+  f: FunctionBuilder,
+  word: Word,
+  { first, channel, targets }: { first: Local; channel: Local; targets: readonly Local[] },
+): void {
+  const valid = f.local("i32");
+  f.get(first).get(channel);
+  word("channelBytes").op("i32.mul", "i32.add").set(targets[0]);
+  word("channelsOut").get(channel).op("i32.sub").set(valid);
+  for (let lane = 1; lane < targets.length; lane++) {
+    f.get(targets[lane - 1]);
+    word("channelBytes").i32(0).get(valid).i32(lane).op("i32.gt_s", "select", "i32.add").set(targets[lane]);
+  }
+}
+
+interface SumLocals {
+  /** The pair's accumulators of slot 0. */
+  readonly pair: Local;
+  /** Record and four bytes for each row before the first: leads to its position. */
+  readonly from: Local;
+  readonly rows: Local;
+  readonly targets: readonly Local[];
+}
+
+function sumRows(f: FunctionBuilder, word: Word, { pair, from, rows, targets }: SumLocals): void {
+  const [column, source, left] = f.locals("i32", 3);
+  const sums = f.locals("v128", targets.length / 4);
+  f.i32(0).set(column);
+  whileNonzero(f, rows, () => {
+    f.get(pair)
+      .get(from)
+      .memory("i32.load", 4 * headWords.length)
+      .op("i32.add")
+      .set(source);
+    sums.forEach((sum, v) => {
+      f.get(source)
+        .memory("v128.load", 16 * v)
+        .set(sum);
+    });
+    word("slots").i32(1).op("i32.sub").set(left);
+    whileNonzero(f, left, () => {
+      f.get(source);
+      word("slotBytes").op("i32.add").set(source);
+      sums.forEach((sum, v) => {
+        f.get(sum)
+          .get(source)
+          .memory("v128.load", 16 * v)
+          .op("f32x4.add")
+          .set(sum);
+      });
+    });
+    for (let lane = targets.length - 1; lane >= 0; lane--) {
+      f.get(targets[lane])
+        .get(column)
+        .op("i32.add")
+        .get(sums[lane >> 2])
+        .laneMemory("v128.store32_lane", lane & 3);
+    }
+    advance(f, column, 4);
+    advance(f, from, 4);
   });
 }

@@ -4,7 +4,7 @@ import { printExpression } from "../expression/print.ts";
 import { blockedLayout, place, plainLayout, preferredBlock } from "../layout.ts";
 import { type FusedOperand, fusedOperand, fusedPlace } from "./blocked-fusion.ts";
 import { type DotCode, dotRecord, dotRoutine, tileBytes } from "./dense-dot.ts";
-import { type OuterCode, outerRecord, outerRoutine } from "./dense-outer.ts";
+import { type OuterCode, type OuterNumbers, outerRecord, outerRoutine } from "./dense-outer.ts";
 import { copyRecord, copyStep, isDense, type View, viewOf } from "./dense-view.ts";
 import { gridLinear } from "./index.ts";
 import { rate } from "./kernel-plan.ts";
@@ -16,6 +16,8 @@ const mostChunks = 64;
 const chunkNs = 40_000;
 /** Examples that meet a part of the kernel while it is in a near cache. */
 const groupExamples = 64;
+/** Rows of the kernel gradient that a chunk goes along. */
+const groupRows = 96;
 /** Bytes of column tiles that rows of tiles go along. */
 const groupBytes = 64 * 1024;
 /** Steps that lie so far apart are packed first: each would be a page and a cache set of its own. */
@@ -216,69 +218,76 @@ const keyOf = (fusion: Fusion | null, fused: readonly FusedOperand[]): string =>
     ? "-"
     : `${printExpression(fusion.epilogue)} ${fused.map(({ splat, moves }) => `${splat ? "s" : "v"}${moves ? "m" : "f"}`).join(",")}`;
 
-/** Input gradient: rows = examples, steps = output channels; kernel gradient: rows = output channels, steps = examples. */
-function emitOuter(plan: GridLinearPlan, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
+/** The three matrices of an outer product: gradient, the input's side, and the kernel as it lies. */
+function matricesOf(plan: GridLinearPlan, buffers: Buffers, steps: Steps) {
   const types = typesOf(plan);
-  const steps = new Steps(plan.examples);
-  const inputRole = plan.role === "input";
-  const gradient = steps.read(viewOf(place(types.output, buffers.inputs[inputRole ? 1 : 0]), false), {
+  const own = plan.role === "input";
+  const gradientAt = own ? 1 : 0;
+  const gradient = steps.read(viewOf(place(types.output, buffers.inputs[gradientAt]), false), {
     of: "input",
-    index: inputRole ? 1 : 0,
+    index: gradientAt,
     access: "read",
   });
-  const placed = viewOf(place(types.input, inputRole ? buffers.outputs[0] : buffers.inputs[1]), plan.flip);
-  const input = inputRole
-    ? steps.write(placed, { of: "output", index: 0, access: "write" })
-    : steps.read(placed, { of: "input", index: 1, access: "read" });
+  const view = viewOf(place(types.input, own ? buffers.outputs[0] : buffers.inputs[1]), plan.flip);
+  const input = own
+    ? steps.write(view, { of: "output", index: 0, access: "write" })
+    : steps.read(view, { of: "input", index: 1, access: "read" });
   const { columns } = input.view;
-  const kernelView = { columns, rowBytes: 4 * columns, spare: 0 };
-  const [vectors, result] = inputRole ? [kernelView, input.view] : [input.view, kernelView];
-  const rowCount = inputRole ? plan.examples : plan.channelsOut;
+  const whole: OperandRef = own ? { of: "input", index: 0, access: "read" } : { of: "output", index: 0, access: "write" };
+  const kernel = { view: { columns, rowBytes: 4 * columns, spare: 0, scattered: null }, operand: whole };
+  return { gradient, vectors: own ? kernel : input, result: own ? input : kernel };
+}
+
+/** Input gradient: rows = examples, steps = output channels; kernel gradient: rows = output channels, steps = examples. */
+function emitOuter(plan: GridLinearPlan, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
+  const steps = new Steps(plan.examples);
+  const inputRole = plan.role === "input";
+  const { gradient, vectors, result } = matricesOf(plan, buffers, steps);
+  const { columns } = result.view;
+  const [rowCount, stepCount] = inputRole ? [plan.examples, plan.channelsOut] : [plan.channelsOut, plan.examples];
   const tile = tileShape(rowCount, columns, device);
+  const tileStep = 4 * tile.lanes;
+  const rowUnit = Math.min(rowCount, Math.ceil((inputRole ? groupExamples : groupRows) / tile.rows) * tile.rows);
+  const packed = rowUnit >= 4 * tile.rows && stepCount >= 64 && vectors.view.rowBytes >= pageBytes;
+  const groupTiles = Math.max(1, Math.min(8, Math.floor(groupBytes / (stepCount * tileStep))));
   const { fused, places, operands } = fusedOf(plan, buffers, fusion);
-  const stepCount = inputRole ? plan.channelsOut : plan.examples;
-  const rowUnit = Math.min(rowCount, Math.ceil((inputRole ? groupExamples : 96) / tile.rows) * tile.rows);
-  const packed = rowUnit >= 4 * tile.rows && stepCount >= 64 && vectors.rowBytes >= pageBytes;
-  const groupTiles = Math.max(1, Math.min(8, Math.floor(groupBytes / (stepCount * 4 * tile.lanes))));
   const code: OuterCode = {
     ...tile,
     packed,
     fma: device.fma,
-    spare: result.spare,
+    spare: result.view.spare,
     examplesAre: inputRole ? "rows" : "steps",
     epilogue: fusion?.epilogue ?? null,
     fused,
     key: keyOf(fusion, fused),
   };
-  const wanted = wantedChunks(plan, device);
   const groups = Math.ceil(rowCount / rowUnit);
-  const tiles = tileColumns(columns, tile.lanes, Math.ceil(wanted / groups));
-  const scratchBytes = packed ? groupTiles * stepCount * 4 * tile.lanes : 0;
+  const tiles = tileColumns(columns, tile.lanes, Math.ceil(wantedChunks(plan, device) / groups));
+  const scratchBytes = packed ? groupTiles * stepCount * tileStep : 0;
   const scratch = steps.temporary(Math.max(64, groups * tiles.columnParts * scratchBytes));
-  const record = outerRecord(
-    {
-      ...tiles,
-      rowUnit,
-      groupTiles,
-      scratchBytes,
-      rows: rowCount,
-      steps: plan.channelsOut,
-      splatRow: inputRole ? gradient.view.rowBytes : 4,
-      splatStep: inputRole ? 4 : gradient.view.rowBytes,
-      vectorStep: vectors.rowBytes,
-      resultRow: result.rowBytes,
-      spareStart: 4 * columns,
-    },
-    places,
-  );
-  const kernel: OperandRef = inputRole ? { of: "input", index: 0, access: "read" } : { of: "output", index: 0, access: "write" };
+  const [splatRow, splatStep] = inputRole ? [gradient.view.rowBytes, 4] : [4, gradient.view.rowBytes];
+  const numbers: OuterNumbers = {
+    ...tiles,
+    rowUnit,
+    groupTiles,
+    scratchBytes,
+    splatRow,
+    splatStep,
+    rows: rowCount,
+    steps: plan.channelsOut,
+    vectorStep: vectors.view.rowBytes,
+    resultRow: result.view.rowBytes,
+    spareStart: 4 * columns,
+  };
+  const record = steps.constant(outerRecord(numbers, places));
   return steps.emission({
     routine: outerRoutine(code, device),
     operands: [
       gradient.operand,
-      ...(inputRole ? [kernel, input.operand] : [input.operand, kernel]),
+      vectors.operand,
+      result.operand,
       { of: "temporary", index: scratch, access: "write" },
-      steps.constant(record),
+      record,
       ...operands,
     ],
     chunks: { each: tiles.columnParts * (inputRole ? 1 : groups), group: inputRole ? rowUnit : 0 },
