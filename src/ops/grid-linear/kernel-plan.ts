@@ -5,7 +5,7 @@ import type { Placement } from "../layout.ts";
 import { type KernelWork, kernelCode, kernelRecord, kernelRoutine, type TileEntry } from "./kernel-panels.ts";
 import { type KernelSum, sumRecord, sumStep } from "./kernel-sum.ts";
 import type { KernelTile, PanelRecord } from "./kernel-tile.ts";
-import { largestDivisor } from "./outer-tile.ts";
+import { largestDivisor, splitEvenly } from "./outer-tile.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
 
 /** Bytes of G and V that a panel may touch, to stay in the first cache beside the accumulators. */
@@ -23,8 +23,12 @@ const mostAccumulatorBytes = 32 * 1024;
 /** ns that one more slot costs for each float of K. */
 const slotNs = 0.2;
 
-/** Where G and V lie and which tiles make up a pair of channel blocks. */
+/**
+ * Where G and V lie and which tiles make up a pair of channel blocks. When `swapped`, the two have changed places: `output` and `plan` are the
+ * mirrored problem with V in the lanes.
+ */
 export interface KernelProblem {
+  readonly swapped?: boolean;
   readonly plan: GridLinearPlan;
   readonly output: Placement;
   readonly input: Placement;
@@ -38,7 +42,7 @@ export interface KernelProblem {
   readonly pairBytes: number;
   readonly tiles: readonly TileEntry[];
   readonly lastTiles: readonly TileEntry[];
-  readonly positions: readonly number[];
+  readonly places: KernelSum["places"];
   readonly rows: number;
   readonly lastRows: number;
 }
@@ -55,6 +59,24 @@ export const rate = (device: Device): number => (device.wide ? 50 : device.fma ?
 
 /** Rows that a tile list costs: each tile some more than it has, and a small one as much as its latency. */
 export const tileRows = (tiles: readonly TileEntry[]): number => tiles.reduce((sum, { rows }) => sum + Math.max(rows.length + 0.5, 4), 0);
+
+/** Tiles of single rows. A tile's sums lie one after the other, so tiles end where positions are left out. */
+export function tilesOfRows(rows: readonly { readonly position: number; readonly at: number }[], most: number): TileEntry[] {
+  const runs: (typeof rows)[number][][] = [];
+  for (const row of [...rows].sort((a, b) => a.position - b.position)) {
+    const run = runs[runs.length - 1];
+    if (run !== undefined && run[run.length - 1].position + 1 === row.position) run.push(row);
+    else runs.push([row]);
+  }
+  return runs.flatMap((run) => {
+    let first = 0;
+    return splitEvenly(run.length, most).map((count) => {
+      const own = run.slice(first, first + count);
+      first += count;
+      return { position: own[0].position, rows: own.map(({ at }) => at) };
+    });
+  });
+}
 
 /** Predicted ns of one thread, for so many rows of tiles of a number of lanes. */
 export function kernelTime(plan: GridLinearPlan, device: Device, { lanes, rows }: { lanes: number; rows: number }): number {
@@ -99,7 +121,7 @@ export function emitKernelGradient(problem: KernelProblem): Emission {
     steps: [
       {
         routine: kernelRoutine(code, device),
-        operands: [given(0), given(1), slots("write"), record(0)],
+        operands: [given(problem.swapped ? 1 : 0), given(problem.swapped ? 0 : 1), slots("write"), record(0)],
         chunks: { each: (work.slots * work.pairs) / (work.outputRun * work.inputRun), group: 0 },
       },
       sumStep(sum, slots("read"), { of: "output", index: 0, access: "write" }, record(1)),
@@ -107,21 +129,14 @@ export function emitKernelGradient(problem: KernelProblem): Emission {
   };
 }
 
-const sumOf = (
-  { plan, output, rows, lastRows, positions }: KernelProblem,
+function sumOf(
+  { plan, swapped, output, rows, lastRows, places }: KernelProblem,
   { slots, pairs, inputBlocks, pairBytes }: KernelWork,
-): KernelSum => ({
-  lanes: output.block,
-  slots,
-  pairs,
-  inputBlocks,
-  pairBytes,
-  channelsOut: plan.channelsOut,
-  channelWords: (plan.channelsIn / plan.groups) * size(plan.axes.map(({ kernel }) => kernel)),
-  rows,
-  lastRows,
-  positions,
-});
+): KernelSum {
+  const taps = size(plan.axes.map(({ kernel }) => kernel));
+  const channelWords = swapped ? taps : (plan.channelsIn / plan.groups) * taps;
+  return { lanes: output.block, channels: plan.channelsOut, slots, pairs, inputBlocks, pairBytes, channelWords, rows, lastRows, places };
+}
 
 interface ChunkPlan {
   readonly slots: number;

@@ -3,20 +3,24 @@ import { advance } from "../../emit/wasm/vectors.ts";
 import type { OperandRef, Routine, StepSpec } from "../contract.ts";
 import { whileNonzero } from "./kernel-tile.ts";
 
-/** How the slots of a kernel gradient become the plain kernel: K[co][row] = sum over slots of slot[pair][position of row][co's lane], in slot order. */
+/**
+ * How the slots of a kernel gradient become the plain kernel: K[channel][column of row] = sum over slots of
+ * slot[pair][position of row][the channel's lane], in slot order.
+ */
 export interface KernelSum {
   readonly lanes: number;
   readonly slots: number;
   readonly pairs: number;
   readonly inputBlocks: number;
   readonly pairBytes: number;
-  readonly channelsOut: number;
-  /** Floats of K from one output channel to the next, and rows of an input block and of the last one. */
+  /** Channels in the lanes, and floats of K from one to the next. */
+  readonly channels: number;
   readonly channelWords: number;
+  /** Rows of an input block and of the last one. */
   readonly rows: number;
   readonly lastRows: number;
-  /** Bytes from the start of a pair's accumulators to each row, in the order of K. */
-  readonly positions: readonly number[];
+  /** Where each row lies: bytes from the start of a pair's accumulators, and floats from a channel's first in K. */
+  readonly places: readonly { readonly position: number; readonly column: number }[];
 }
 
 const headWords = [
@@ -24,7 +28,7 @@ const headWords = [
   "slotBytes",
   "pairBytes",
   "inputBlocks",
-  "channelsOut",
+  "channels",
   "channelBytes",
   "blockBytes",
   "rows",
@@ -50,7 +54,7 @@ export function sumRecord(sum: KernelSum): Int32Array {
     blockBytes: 4 * sum.rows,
     parts: parts(sum),
   };
-  return Int32Array.from([...headWords.map((name) => head[name]), ...sum.positions]);
+  return Int32Array.from([...headWords.map((name) => head[name]), ...sum.places.flatMap(({ position, column }) => [position, 4 * column])]);
 }
 
 const sumRoutine = (lanes: number): Routine => ({
@@ -88,13 +92,13 @@ function emitSum(f: FunctionBuilder, lanes: number): void {
       f.get(rows).get(at).i32(1).op("i32.add", "i32.mul");
       word("parts").op("i32.div_u").get(from).op("i32.sub").set(rows);
       f.get(kernel).get(block);
-      word("blockBytes").op("i32.mul", "i32.add").get(from).i32(2).op("i32.shl", "i32.add").set(at);
+      word("blockBytes").op("i32.mul", "i32.add").set(at);
       f.get(pair);
       word("inputBlocks").op("i32.div_u").i32(lanes).op("i32.mul").set(block);
       aim(f, word, { first: at, channel: block, targets });
       f.get(slots).get(pair);
       word("pairBytes").op("i32.mul", "i32.add").set(pair);
-      f.get(record).get(from).i32(2).op("i32.shl", "i32.add").set(from);
+      f.get(record).get(from).i32(3).op("i32.shl", "i32.add").set(from);
       sumRows(f, word, { pair, from, rows, targets });
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
@@ -110,7 +114,7 @@ function aim(
   const valid = f.local("i32");
   f.get(first).get(channel);
   word("channelBytes").op("i32.mul", "i32.add").set(targets[0]);
-  word("channelsOut").get(channel).op("i32.sub").set(valid);
+  word("channels").get(channel).op("i32.sub").set(valid);
   for (let lane = 1; lane < targets.length; lane++) {
     f.get(targets[lane - 1]);
     word("channelBytes").i32(0).get(valid).i32(lane).op("i32.gt_s", "select", "i32.add").set(targets[lane]);
@@ -120,7 +124,7 @@ function aim(
 interface SumLocals {
   /** The pair's accumulators of slot 0. */
   readonly pair: Local;
-  /** Record and four bytes for each row before the first: leads to its position. */
+  /** Record and eight bytes for each row before the first: leads to its place. */
   readonly from: Local;
   readonly rows: Local;
   readonly targets: readonly Local[];
@@ -129,7 +133,6 @@ interface SumLocals {
 function sumRows(f: FunctionBuilder, word: Word, { pair, from, rows, targets }: SumLocals): void {
   const [column, source, left] = f.locals("i32", 3);
   const sums = f.locals("v128", targets.length / 4);
-  f.i32(0).set(column);
   whileNonzero(f, rows, () => {
     f.get(pair)
       .get(from)
@@ -141,6 +144,9 @@ function sumRows(f: FunctionBuilder, word: Word, { pair, from, rows, targets }: 
         .memory("v128.load", 16 * v)
         .set(sum);
     });
+    f.get(from)
+      .memory("i32.load", 4 * headWords.length + 4)
+      .set(column);
     word("slots").i32(1).op("i32.sub").set(left);
     whileNonzero(f, left, () => {
       f.get(source);
@@ -160,7 +166,6 @@ function sumRows(f: FunctionBuilder, word: Word, { pair, from, rows, targets }: 
         .get(sums[lane >> 2])
         .laneMemory("v128.store32_lane", lane & 3);
     }
-    advance(f, column, 4);
-    advance(f, from, 4);
+    advance(f, from, 8);
   });
 }

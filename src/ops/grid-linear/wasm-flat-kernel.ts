@@ -4,8 +4,8 @@ import { blockedLayout, type Placement, place, preferredBlock } from "../layout.
 import { forwardSweeps, haloOf, product, roundUp } from "./blocked.ts";
 import { refusesBlocks } from "./blocked-problem.ts";
 import type { TileEntry } from "./kernel-panels.ts";
-import { emitKernelGradient, kernelTime, tileRows } from "./kernel-plan.ts";
-import { mostRows, splitEvenly } from "./outer-tile.ts";
+import { emitKernelGradient, kernelTime, tileRows, tilesOfRows } from "./kernel-plan.ts";
+import { mostRows } from "./outer-tile.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
 
 /** Input channels of a group up to which a plain input is read as it is. */
@@ -57,7 +57,7 @@ export const flatKernel: Algorithm<GridLinearPlan> = {
       pairBytes: roundUp(rows * rowBytes, 64),
       tiles,
       lastTiles: tiles,
-      positions: Array.from({ length: rows }, (_, row) => stored(row) * rowBytes),
+      places: Array.from({ length: rows }, (_, row) => ({ position: stored(row) * rowBytes, column: row })),
       rows,
       lastRows: rows,
     });
@@ -89,19 +89,5 @@ function tilesOf({ axes, channelsIn, groups }: GridLinearPlan, input: Placement,
       at: 4 * (channel * input.blockStride + tap.reduce((sum, { offset }, i) => sum + offset * input.strides[i], 0)),
     })),
   ).flat();
-  // a tile's sums lie one after the other, so tiles end where taps are left out
-  const runs: (typeof rows)[] = [];
-  for (const row of rows) {
-    const run = runs[runs.length - 1];
-    if (run !== undefined && run[run.length - 1].position + 1 === row.position) run.push(row);
-    else runs.push([row]);
-  }
-  return runs.flatMap((run) => {
-    let first = 0;
-    return splitEvenly(run.length, most).map((count) => {
-      const own = run.slice(first, first + count);
-      first += count;
-      return { position: own[0].position, rows: own.map(({ at }) => at) };
-    });
-  });
+  return tilesOfRows(rows, most);
 }

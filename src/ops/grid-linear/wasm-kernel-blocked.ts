@@ -52,8 +52,11 @@ export const kernelBlocked: Algorithm<GridLinearPlan> = {
       pairBytes: roundUp(size(kernels) * input.block * rowBytes, 64),
       tiles: tilesOf(plan, input, input.block, most),
       lastTiles: tilesOf(plan, input, lastChannels, most),
-      positions: Array.from({ length: input.block }, (_, channel) =>
-        taps.map((tap) => ((plan.flip ? taps.length - 1 - tap : tap) * input.block + channel) * rowBytes),
+      places: Array.from({ length: input.block }, (_, channel) =>
+        taps.map((tap) => ({
+          position: ((plan.flip ? taps.length - 1 - tap : tap) * input.block + channel) * rowBytes,
+          column: channel * taps.length + tap,
+        })),
       ).flat(),
       rows: input.block * taps.length,
       lastRows: lastChannels * taps.length,

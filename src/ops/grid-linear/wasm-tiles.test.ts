@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { runAlone, type Trial } from "../../../test/laws/isolated.ts";
 import { type Random, random } from "../../base/random.ts";
 import { size, tensorType } from "../../base/types.ts";
-import { axisTerms } from "../../grid/axis.ts";
+import { axisTerms, outputExtent } from "../../grid/axis.ts";
 import { type Algorithm, call, type Device, type Fusion, operand } from "../contract.ts";
 import { gridLinear } from "./index.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
@@ -11,6 +11,7 @@ import { denseForward, denseInput, denseKernel } from "./wasm-dense.ts";
 import { flatForward, flatInput } from "./wasm-flat-forward.ts";
 import { flatKernel } from "./wasm-flat-kernel.ts";
 import { kernelBlocked } from "./wasm-kernel-blocked.ts";
+import { narrowKernel } from "./wasm-narrow-kernel.ts";
 
 const devices: readonly Device[] = [
   { tier: "wide", fma: true, wide: true },
@@ -265,4 +266,20 @@ test("a fused bias, residual and relu join the dense layer's last step", () => {
       assert.equal(algorithm.layouts(own, fusion, device).length, 4);
     }
   }
+});
+
+test("the narrow kernel gradient of few output channels equals the oracle", () => {
+  checkSampled(narrowKernel, "kernel", 15, (plan) => ({
+    ...fewChannels("input")(plan),
+    channelsIn: 8 + (plan.channelsIn % 12),
+    channelsOut: 1 + (plan.channelsOut % 4),
+    axes: plan.axes.map((axis) => {
+      const output = outputExtent(axis.input, axis.kernel, 1, axis.dilation, axis.low, axis.high);
+      return { ...axis, border: "zero", period: 1, stride: 1, output };
+    }),
+  }));
+  checkLines(narrowKernel, [
+    "kernel n3 ci40 co3 g1 | i9x7 k3x3 s1 d1 p1:1 t1 zero flip",
+    "kernel n2 ci16 co1 g1 | i5x6x7 k3x1x2 s1 d1x1x2 p1:0 t1 zero",
+  ]);
 });
