@@ -1,6 +1,4 @@
-import { fail } from "../../base/errors.ts";
-import { printType, size, type Tensor } from "../../base/types.ts";
-import { inputsOf, maximalExamples } from "../../graph/graph.ts";
+import { fail, invariant } from "../../base/errors.ts";
 import type { Feeds, Outputs, Program } from "../../graph/session.ts";
 import type { Chunks } from "../../ops/contract.ts";
 import { explain } from "../../plan/explain.ts";
@@ -9,9 +7,13 @@ import type { Plan } from "../../plan/plan.ts";
 import type { Stage } from "../../plan/schedule.ts";
 import type { Crew, RoutineFunction } from "./crew.ts";
 import type { SessionMemory } from "./memory.ts";
+import { type Cells, Ports } from "./ports.ts";
 
 /** Below this predicted time (ns) waking the workers costs more than they help. */
 const worthThreads = 60_000;
+
+/** Chunks of a stage that one word of the script can count (see work.ts). */
+const mostChunks = 2 ** 20 - 1;
 
 const chunkCount = ({ each, group }: Chunks, examples: number): number => (group === 0 ? each : each * Math.ceil(examples / group));
 
@@ -19,15 +21,13 @@ const chunkCount = ({ each, group }: Chunks, examples: number): number => (group
 let programs = 0;
 
 /** What a program needs of its session. */
-export interface ProgramHome {
+export interface ProgramHome extends Cells {
   readonly memory: SessionMemory;
   readonly crew: Crew | null;
   readonly profile: boolean;
-  words(): Int32Array;
-  floats(): Float32Array;
   stateAddress(name: string): number;
-  /** Versions of some states, as one string to compare. */
-  versions(names: readonly string[]): string;
+  /** A number that grows with every write of these states. */
+  version(names: readonly string[]): number;
   /** Notes that states were written by a program. */
   touch(names: readonly string[]): void;
   forget(program: WasmProgram): void;
@@ -61,7 +61,7 @@ export class WasmProgram implements Program {
   readonly #times: Float64Array;
   #runs = 0;
   #countsFor = -1;
-  #derivedAt = "";
+  #derivedAt = -1;
   #closed = false;
 
   constructor(session: ProgramHome, plan: Plan, functions: readonly RoutineFunction[]) {
@@ -79,7 +79,6 @@ export class WasmProgram implements Program {
     this.#main = this.#script(schedule.stages);
     this.plannedBytes = memory.transientBytes + this.#owned.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#names = {
-      inputs: inputsOf(graph),
       updated: graph.updates.map(({ state }) => state),
       derivedFrom: [
         ...new Set(
@@ -94,6 +93,7 @@ export class WasmProgram implements Program {
     };
     this.#parallel = plan.choices.reduce((sum, { estimate }) => sum + estimate, 0) > worthThreads;
     this.#times = new Float64Array(steps.length);
+    this.#ports = new Ports(plan, this.#addresses, session);
     this.#writeConstants();
   }
 
@@ -149,16 +149,16 @@ export class WasmProgram implements Program {
     return this.#plan.memory.transientBytes;
   }
 
-  async run(feeds: Feeds, examples = maximalExamples(this.#plan.graph)): Promise<Outputs> {
+  async run(feeds: Feeds, examples = this.#ports.maximum): Promise<Outputs> {
     return this.runNow(feeds, examples);
   }
 
   /** Runs on the calling thread and the session's workers, and returns when it is done. */
-  runNow(feeds: Feeds, examples = maximalExamples(this.#plan.graph)): Outputs {
+  runNow(feeds: Feeds, examples = this.#ports.maximum): Outputs {
     if (this.#closed) fail("program", "run", "program", "open", "closed");
-    this.#feed(feeds, examples);
+    this.#ports.write(feeds, examples);
     this.#setCounts(examples);
-    const version = this.#session.versions(this.#names.derivedFrom);
+    const version = this.#session.version(this.#names.derivedFrom);
     if (version !== this.#derivedAt) {
       this.#execute(this.#derived, examples);
       this.#derivedAt = version;
@@ -166,40 +166,7 @@ export class WasmProgram implements Program {
     this.#execute(this.#main, examples);
     this.#runs++;
     this.#session.touch(this.#names.updated);
-    return this.#results(examples);
-  }
-
-  #feed(feeds: Feeds, examples: number): void {
-    const most = maximalExamples(this.#plan.graph);
-    if (!(Number.isInteger(examples) && examples >= 1 && examples <= most))
-      fail("program", "run", "examples", `an integer from 1 to ${most}`, examples, "The maximum is fixed when the graph is made.");
-    const floats = this.#session.floats();
-    const words = this.#session.words();
-    for (const { name, value, type } of this.#names.inputs) {
-      const given = feeds[name];
-      if (given === undefined) fail("program", "run", `feed ${name}`, printType(type), "nothing");
-      const buffer = this.#inputBuffer(name);
-      if (buffer === undefined) continue;
-      const at = this.#addresses[buffer] / 4;
-      const cells = type.batched ? (size(type.shape) / type.shape[0]) * examples : size(type.shape);
-      const length = typeof given === "number" ? 1 : given.length;
-      if (length < cells)
-        fail(
-          "program",
-          "run",
-          `feed ${name}`,
-          `${cells} cells for ${printType(this.#plan.graph.values[value].type)} with ${examples} examples`,
-          length,
-        );
-      const target = type.dtype === "f32" ? floats : words;
-      if (typeof given === "number") target[at] = given;
-      else target.set(given.length === cells ? given : given.subarray(0, cells), at);
-    }
-    for (const { use, id } of this.#plan.buffers) if (use.kind === "examples") floats[this.#addresses[id] / 4] = examples;
-  }
-
-  #inputBuffer(name: string): number | undefined {
-    return this.#plan.buffers.find(({ use }) => use.kind === "input" && use.name === name)?.id;
+    return this.#ports.read(examples);
   }
 
   #setCounts(examples: number): void {
@@ -216,6 +183,7 @@ export class WasmProgram implements Program {
           total += count;
           entry += 3;
         }
+        invariant(total <= mostChunks, () => `${total} chunks in one stage`);
         words[word + 1 + 5 * index + 2] = total;
       });
     }
@@ -234,19 +202,6 @@ export class WasmProgram implements Program {
         if (profile) this.#times[step] += performance.now() - start;
       }
     }
-  }
-
-  #results(examples: number): Outputs {
-    const results: Record<string, Tensor> = {};
-    for (const { use, id, value } of this.#plan.buffers) {
-      if (use.kind !== "output" || value === null) continue;
-      const { type } = value;
-      const shape = type.batched ? [examples, ...type.shape.slice(1)] : type.shape;
-      const at = this.#addresses[id] / 4;
-      const view = type.dtype === "f32" ? this.#session.floats() : this.#session.words();
-      results[use.name] = { dtype: type.dtype, shape, data: view.subarray(at, at + size(shape)) };
-    }
-    return results;
   }
 
   explain(): string {

@@ -170,9 +170,9 @@ export class WasmSession implements Session, ProgramHome {
     return slot;
   }
 
-  /** Versions of some states, as one string to compare. */
-  versions(names: readonly string[]): string {
-    return `v${names.map((name) => this.#slot(name).version).join(" ")}`;
+  /** A number that grows with every write of these states. */
+  version(names: readonly string[]): number {
+    return names.reduce((sum, name) => sum + this.#slot(name).version, 0);
   }
 
   /** Notes that states were written by a program. */
