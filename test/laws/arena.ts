@@ -14,7 +14,7 @@ const pages = 65536;
 /** One memory for all trials, one after another, and the routines that were compiled for it. */
 class Arena {
   readonly #memory = new WebAssembly.Memory({ initial: 16, maximum: pages, shared: true });
-  readonly #made = new Map<string, { readonly bytes: Uint8Array; readonly call: RoutineFunction }>();
+  readonly #made = new Map<string, { readonly bytes: Uint8Array; readonly call: RoutineFunction; readonly sources: Set<string> }>();
   words = new Int32Array(this.#memory.buffer);
   floats = new Float32Array(this.#memory.buffer);
 
@@ -27,22 +27,24 @@ class Arena {
   }
 
   /**
-   * The compiled routine; the wide tier as it is in use, optimised with its pairs packed. Equal keys must mean equal code:
-   * the process compiles one of them.
+   * The compiled routine; the wide tier as it is in use, optimised with its pairs packed. Equal keys must mean equal code,
+   * as the process compiles one of them: it is built again for every source that has the key.
    */
-  routine({ key, build }: Routine, device: Device): RoutineFunction {
+  routine({ key, build }: Routine, device: Device, source: string): RoutineFunction {
+    const name = `${device.wide ? "wide" : "narrow"} ${key}`;
+    const known = this.#made.get(name);
+    if (known?.sources.has(source) === true) return known.call;
     const builder = new ModuleBuilder({ minimum: 1, maximum: pages, shared: true });
     builder.export("routine", build(builder));
     const bytes = builder.encode();
-    const name = `${device.wide ? "wide" : "narrow"} ${key}`;
-    const known = this.#made.get(name);
     if (known !== undefined) {
       invariant(Buffer.compare(known.bytes, bytes) === 0, () => `two routines have the key ${key}`);
+      known.sources.add(source);
       return known.call;
     }
     const module = device.wide && nodeHost.enableWide() ? optimised(bytes) : new WebAssembly.Module(bytes);
     const call = new WebAssembly.Instance(module, { env: { memory: this.#memory } }).exports.routine as RoutineFunction;
-    this.#made.set(name, { bytes, call });
+    this.#made.set(name, { bytes, call, sources: new Set([source]) });
     return call;
   }
 }
@@ -86,6 +88,14 @@ function sums(lists: readonly (readonly number[])[], origin: number): Int32Array
   return sum;
 }
 
+function positions(kinds: Uint8Array, wanted: number): Int32Array {
+  let count = 0;
+  for (const kind of kinds) if (kind === wanted) count++;
+  const found = new Int32Array(count);
+  for (let word = 0, at = 0; at < count; word++) if (kinds[word] === wanted) found[at++] = word;
+  return found;
+}
+
 export function cellMap(type: TensorType, layout: Layout): CellMap {
   const key = `${printType(type)} ${printLayout(layout)}`;
   const known = maps.get(key);
@@ -99,12 +109,11 @@ export function cellMap(type: TensorType, layout: Layout): CellMap {
   const kind = new Uint8Array(at.words);
   for (const word of sums([examples, range(at.blocks * at.block, lane), ...axes], at.origin)) kind[word] = 1;
   for (const word of cells) kind[word] = 2;
-  const words = range(at.words, (word) => word);
   const map = {
     words: at.words,
     cells,
-    spare: Int32Array.from(words.filter((word) => kind[word] === 1)),
-    halo: Int32Array.from(words.filter((word) => kind[word] === 0)),
+    spare: positions(kind, 1),
+    halo: positions(kind, 0),
     exampleStride: type.batched ? at.exampleStride : at.words,
   };
   if (maps.size > 100) maps.clear();

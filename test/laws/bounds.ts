@@ -1,5 +1,6 @@
 import { size, type TensorType } from "../../src/base/types.ts";
 import type { Expression, Fusion, Operator } from "../../src/ops/contract.ts";
+import { compile } from "../../src/ops/expression/evaluate.ts";
 import { schedule } from "../../src/ops/expression/schedule.ts";
 import type { MovePlan } from "../../src/ops/move/index.ts";
 import { operandMap, type PointwisePlan } from "../../src/ops/pointwise/index.ts";
@@ -107,7 +108,21 @@ export function expect(operator: Operator, plan: unknown, inputs: readonly Float
 }
 
 /** What a fused formula makes of a result: operand 0 carries the result's own error. */
-export function expectFused(bare: Expected, output: TensorType, fusion: Fusion, operands: readonly Float64Array[]): Expected {
+export function expectFused(
+  bare: Expected,
+  output: TensorType,
+  fusion: Fusion,
+  operands: readonly Float64Array[],
+  bounded: boolean,
+): Expected {
+  if (!bounded) {
+    const formula = compile(fusion.epilogue);
+    const cells = new Float64Array(size(output.shape));
+    eachCell(output, fusion.operands, (cell, from) => {
+      cells[cell] = formula([bare.values[0][cell], ...from.map((at, i) => operands[i][at])]);
+    });
+    return { values: [cells], errors: [] };
+  }
   const rounding = new Rounding(fusion.epilogue);
   const made: Estimate[] = [];
   eachCell(output, fusion.operands, (cell, from) => {

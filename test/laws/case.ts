@@ -81,8 +81,9 @@ export class Case {
     if (known !== undefined) return known;
     const bare = kind === "integers" ? this.integers() : this.reals();
     const operands = operandCells(fusion.operands, this.draw(5), kind);
-    const expected = expectFused(bare.expected, this.operator.outputs(this.plan)[0], fusion, operands);
-    const made = { inputs: [...bare.inputs, ...operands], expected, bounded: bare.bounded || !isIntegral(fusion.epilogue) };
+    const bounded = bare.bounded || !isIntegral(fusion.epilogue);
+    const expected = expectFused(bare.expected, this.operator.outputs(this.plan)[0], fusion, operands, bounded);
+    const made = { inputs: [...bare.inputs, ...operands], expected, bounded };
     this.#fused.set(key, made);
     return made;
   }

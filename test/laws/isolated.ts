@@ -12,6 +12,7 @@ import type {
   OperandRef,
   Operator,
 } from "../../src/ops/contract.ts";
+import { printLayout } from "../../src/ops/layout.ts";
 import { arena, type CellMap, cellMap, type RoutineFunction } from "./arena.ts";
 
 /** One algorithm on one plan, alone in memory, between guard zones. */
@@ -87,7 +88,7 @@ export function runAlone<P>(trial: Trial<P>): TrialResult {
     words.set(new Int32Array(constant.buffer, constant.byteOffset, constant.length), regions.constants[i].address);
   });
   const before = words.slice(0, regions.end);
-  const steps = prepare(emission, regions, trial, operator.inputs(plan).length, examples);
+  const steps = prepare(trial, emission, buffers, regions, examples);
   const damage: string[] = [];
   for (const step of steps) runStep(step, examples, damage);
   inspect(before, regions, damage);
@@ -163,7 +164,8 @@ interface PreparedStep {
   readonly order: readonly number[] | null;
 }
 
-function prepare<P>(emission: Emission, regions: Regions, trial: Trial<P>, inputs: number, examples: number): PreparedStep[] {
+function prepare<P>(trial: Trial<P>, emission: Emission, buffers: Buffers, regions: Regions, examples: number): PreparedStep[] {
+  const inputs = buffers.inputs.length;
   const regionOf = ({ of, index }: OperandRef): Region => {
     const from = {
       input: regions.inputs[index],
@@ -174,11 +176,13 @@ function prepare<P>(emission: Emission, regions: Regions, trial: Trial<P>, input
     };
     return from[of];
   };
-  return emission.steps.map((step) => {
+  const layouts = [...buffers.inputs, ...buffers.operands, ...buffers.outputs].map(printLayout).join(" ");
+  const source = [trial.algorithm.id, trial.operator.line(trial.plan), layouts, JSON.stringify(trial.fusion ?? null), trial.device.tier];
+  return emission.steps.map((step, position) => {
     invariant(step.operands.length <= firstWord - table, () => `${trial.algorithm.id}: ${step.operands.length} operands`);
     const total = chunkCount(step.chunks, examples);
     return {
-      call: arena.routine(step.routine, trial.device),
+      call: arena.routine(step.routine, trial.device, `${position} ${source.join(" | ")}`),
       addresses: step.operands.map((ref) => 4 * regionOf(ref).address),
       readOnly: step.operands.filter(({ of, access }) => access === "read" && (of === "temporary" || of === "output")).map(regionOf),
       total,
@@ -214,7 +218,6 @@ function load(type: TensorType, map: CellMap, layout: Layout, { address }: Regio
   const { words, floats } = arena;
   const end = examples * map.exampleStride;
   const source = type.dtype === "f32" ? floats : words;
-  const count = map.cells.filter((word) => word < end).length;
   const check = (what: string, list: Int32Array, expected: number): void => {
     for (const word of list) {
       const found = floats[address + word];
@@ -224,7 +227,10 @@ function load(type: TensorType, map: CellMap, layout: Layout, { address }: Regio
   };
   check("halo", map.halo, layout.fill);
   check("spare lane", map.spare, 0);
-  return Float64Array.from({ length: count }, (_, i) => source[address + map.cells[i]]);
+  const cells = map.cells.subarray(0, type.batched ? (map.cells.length / type.shape[0]) * examples : map.cells.length);
+  const result = new Float64Array(cells.length);
+  for (let i = 0; i < cells.length; i++) result[i] = source[address + cells[i]];
+  return result;
 }
 
 /** Notes words outside of outputs, temporaries and the table of addresses that changed. */

@@ -76,19 +76,37 @@ const inside = ({ value, error }: Estimate, [low, high]: readonly [number, numbe
 /** How far the function moves when its operands move by their errors; infinite where that is not known. */
 function spread(row: Row, inputs: readonly Estimate[], value: number): number {
   if (inputs.every(({ error }) => error === 0)) return 0;
-  const [a, b] = inputs;
-  if (row.name === "equal" || row.name === "notEqual") return Math.abs(a.value - b.value) <= a.error + b.error ? 1 : 0;
-  if (row.name === "divide" && Math.abs(b.value) <= b.error) return Number.POSITIVE_INFINITY;
-  if (row.name === "reciprocal" && Math.abs(a.value) <= a.error) return Number.POSITIVE_INFINITY;
-  const ends = inputs.map((input) => endsOf(input));
+  const known = simple[row.name]?.(inputs);
+  if (known !== undefined) return Number.isNaN(known) ? Number.POSITIVE_INFINITY : known;
   let most = 0;
-  for (const given of corners(ends)) {
+  for (const given of corners(inputs.map(endsOf))) {
     const other = row.value(...given);
     const far = Object.is(other, value) ? 0 : Math.abs(other - value);
     most = Math.max(most, Number.isNaN(far) ? Number.POSITIVE_INFINITY : far);
   }
   return most;
 }
+
+const either = ([a, b]: readonly Estimate[]): number => a.error + b.error;
+const larger = ([a, b]: readonly Estimate[]): number => Math.max(a.error, b.error);
+const same = ([a]: readonly Estimate[]): number => a.error;
+const meets = ([a, b]: readonly Estimate[]): number => (Math.abs(a.value - b.value) <= a.error + b.error ? 1 : 0);
+
+/** Functions whose movement has a formula; the others are tried at the ends of their operands. */
+const simple: Readonly<Record<string, (inputs: readonly Estimate[]) => number | undefined>> = {
+  add: either,
+  subtract: either,
+  multiply: ([a, b]) => Math.abs(a.value) * b.error + Math.abs(b.value) * a.error + a.error * b.error,
+  negate: same,
+  abs: same,
+  relu: same,
+  min: larger,
+  max: larger,
+  equal: meets,
+  notEqual: meets,
+  divide: ([, b]) => (Math.abs(b.value) <= b.error ? Number.POSITIVE_INFINITY : undefined),
+  reciprocal: ([a]) => (Math.abs(a.value) <= a.error ? Number.POSITIVE_INFINITY : undefined),
+};
 
 /** Both ends, the value itself, and 0 where it lies between: functions turn there. */
 function endsOf({ value, error }: Estimate): number[] {

@@ -1,7 +1,6 @@
 import { invariant } from "../../base/errors.ts";
 import { call, constant, type Expression } from "../contract.ts";
 import { comparisons } from "./primitives.ts";
-import { printExpression } from "./print.ts";
 import type { Row } from "./row.ts";
 import { table } from "./table.ts";
 
@@ -58,6 +57,16 @@ const is = (part: Expression, value: number): boolean => part.kind === "constant
 /** Inputs of a call of that name, else null. */
 const inputsOf = (part: Expression, name: string): readonly Expression[] | null =>
   part.kind === "call" && part.name === name ? part.inputs : null;
+/** Equal formulas; their text would be compared slower, as it repeats what parts share. */
+function same(a: Expression, b: Expression, known = new Map<Expression, Expression>()): boolean {
+  if (a === b || known.get(a) === b) return true;
+  if (a.kind === "operand") return b.kind === "operand" && a.index === b.index;
+  if (a.kind === "constant") return b.kind === "constant" && Object.is(a.value, b.value);
+  if (b.kind !== "call" || a.name !== b.name || !a.inputs.every((input, i) => same(input, b.inputs[i], known))) return false;
+  known.set(a, b);
+  return true;
+}
+
 const again = (name: string, ...inputs: Expression[]): Expression => simplifyPart(call(name, ...inputs));
 
 type Rule = (inputs: readonly Expression[]) => Expression | undefined;
@@ -68,11 +77,7 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ["multiply", simplifyProduct],
   ["divide", simplifyQuotient],
   ["negate", simplifyNegation],
-  [
-    "select",
-    ([condition, a, b]) =>
-      condition.kind === "constant" ? (condition.value !== 0 ? a : b) : printExpression(a) === printExpression(b) ? a : undefined,
-  ],
+  ["select", ([condition, a, b]) => (condition.kind === "constant" ? (condition.value !== 0 ? a : b) : same(a, b) ? a : undefined)],
 ]);
 
 function simplifySum([a, b]: readonly Expression[]): Expression | undefined {
@@ -84,7 +89,7 @@ function simplifySum([a, b]: readonly Expression[]): Expression | undefined {
   const [chosenA, chosenB] = [inputsOf(a, "select"), inputsOf(b, "select")];
   if (chosenA === null || chosenB === null) return undefined;
   // the two halves of the slope of a selection
-  const halves = is(chosenA[2], 0) && is(chosenB[1], 0) && printExpression(chosenA[0]) === printExpression(chosenB[0]);
+  const halves = is(chosenA[2], 0) && is(chosenB[1], 0) && same(chosenA[0], chosenB[0]);
   return halves ? again("select", chosenA[0], chosenA[1], chosenB[2]) : undefined;
 }
 
