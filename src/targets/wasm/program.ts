@@ -52,11 +52,8 @@ export class WasmProgram implements Program {
   readonly #tables: readonly number[];
   readonly #derived: Script;
   readonly #main: Script;
-  readonly #names: {
-    readonly inputs: ReturnType<typeof inputsOf>;
-    readonly updated: readonly string[];
-    readonly derivedFrom: readonly string[];
-  };
+  readonly #names: { readonly updated: readonly string[]; readonly derivedFrom: readonly string[] };
+  readonly #ports: Ports;
   readonly #parallel: boolean;
   readonly #times: Float64Array;
   #runs = 0;
