@@ -2,7 +2,7 @@ import { fail } from "../base/errors.ts";
 import { printType, sameShape } from "../base/types.ts";
 import { tensor } from "../graph/trace.ts";
 import { call, constant, type Expression, operand, type Value } from "../ops/contract.ts";
-import { divide, logSoftmax, maximum, mean, multiply, notEqual, oneHot, pointwise, sum } from "../ops.ts";
+import { divide, exp, max, maximum, mean, multiply, notEqual, pointwise, reshape, sum } from "../ops.ts";
 
 /** Loss of each example [N] from the net's outputs and the targets, by name. */
 export type Loss = (outputs: Readonly<Record<string, Value>>, targets: Readonly<Record<string, Value>>) => Value;
@@ -45,6 +45,7 @@ export interface CrossEntropyOptions extends LossPair {
  * Cross-entropy of logits and labels: J = -sum over classes k of w_k q_k log softmax(V)_k, q = (1 - smoothing) [k = label] + smoothing / classes.
  * Source: Goodfellow et al. 2016, eq. 6.30; smoothing: Szegedy et al. 2016.
  * Shapes: logits [N, classes, ...m], labels i32 [N, ...m] (one for each cell) -> [N], the mean over the cells that count.
+ * A label that is no class adds nothing but its smoothing.
  * Throws: when labels do not fit the logits, or weights the classes.
  * Example: `crossEntropy({ labelSmoothing: 0.1 })`
  */
@@ -65,18 +66,33 @@ export function crossEntropy({ labelSmoothing = 0, classWeights, ignore, ...pair
       );
     if (classWeights !== undefined && classWeights.length !== classes)
       fail("crossEntropy", "", "class weights", `${classes}, one for each class`, classWeights.length);
-    const [p, q, w] = [0, 1, 2].map(operand);
-    const share: Expression =
-      labelSmoothing === 0 ? q : call("add", call("multiply", q, constant(1 - labelSmoothing)), constant(labelSmoothing / classes));
-    const weighted = classWeights === undefined ? share : call("multiply", share, w);
-    const weights = logits.graph.constant(tensor([classes, ...extents.map(() => 1)], classWeights ?? new Array<number>(classes).fill(1)));
-    const cells = sum(pointwise(call("negate", call("multiply", weighted, p)), [logSoftmax(logits), oneHot(labels, classes), weights]), 1);
+    const cells = weightedEntropy(logits, labels, labelSmoothing, classWeights);
     if (ignore === undefined) return perExample(cells);
     const counted = notEqual(labels, ignore);
     const kept = multiply(cells, counted);
     const axes = extents.map((_, axis) => 1 + axis);
     return axes.length === 0 ? kept : divide(sum(kept, axes), maximum(sum(counted, axes), 1));
   };
+}
+
+/**
+ * Cross-entropy of every cell, [N, ...m]. With s = V - max V and T = sum of e^s, the logarithm of softmax is s - log T: few nodes, and
+ * nothing that overflows or cancels.
+ */
+function weightedEntropy(logits: Value, labels: Value, smoothing: number, classWeights: readonly number[] | undefined): Value {
+  const [, classes, ...extents] = logits.type.shape;
+  const perClass = (cells: ArrayLike<number>): Value => logits.graph.constant(tensor([classes, ...extents.map(() => 1)], cells));
+  const [first, second] = [operand(0), operand(1)];
+  const shifted = pointwise(call("subtract", first, call("stopGradient", second)), [logits, max(logits, 1, { keepAxes: true })]);
+  const total = sum(exp(shifted), 1, { keepAxes: true });
+  const [s, t, label, index, weight] = [0, 1, 2, 3, 4].map(operand);
+  const hit = call("equal", label, index);
+  const share = smoothing === 0 ? hit : call("add", call("multiply", hit, constant(1 - smoothing)), constant(smoothing / classes));
+  const weighted = classWeights === undefined ? share : call("multiply", share, weight);
+  const terms = call("multiply", weighted, call("subtract", call("log", t), s));
+  const indices = Float32Array.from({ length: classes }, (_, own) => own);
+  const operands = [shifted, total, reshape(labels, [1, ...extents]), perClass(indices), perClass(classWeights ?? indices)];
+  return sum(pointwise(terms, operands), 1);
 }
 
 /** A loss of each cell from outputs and targets of one shape, and its mean over each example. */

@@ -38,7 +38,8 @@ function addBias(output: Value, bias: Bias, connections: number, scope: Scope): 
   const wrong = period.findIndex((t, axis) => !Number.isInteger(t) || t < 1 || t > extents[axis]);
   if (wrong >= 0) fail("bias", "", `period on axis ${wrong}`, `an integer from 1 to the output extent ${extents[wrong]}`, period[wrong]);
   const value = scope.parameter("bias", [channels, ...period], connections === 0 ? zeros : fanUniform(connections));
-  return pointwise(call("add", operand(0), operand(1)), [output, value], { tile: true });
+  const tile = period.some((t, axis) => t !== 1 && t !== extents[axis]);
+  return pointwise(call("add", operand(0), operand(1)), [output, value], { tile });
 }
 
 /** Options of a layer spelled out for every axis. */
