@@ -1,6 +1,6 @@
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../emit/wasm/module.ts";
-import { advance, multiplyAdd } from "../../emit/wasm/vectors.ts";
+import { advance } from "../../emit/wasm/vectors.ts";
 import type { Device, Routine } from "../contract.ts";
 import { emitExpression } from "../expression/print-wasm.ts";
 import {
@@ -16,6 +16,7 @@ import {
   storeLanes,
   tooFewRows,
 } from "./dense-chunks.ts";
+import { addLanes, type DotTile, dotStep, type Line } from "./dot-tile.ts";
 import { whileNonzero } from "./kernel-tile.ts";
 
 /**
@@ -64,15 +65,6 @@ export function dotRoutine(code: DotCode, device: Device): Routine {
   };
 }
 
-/** Registers of a tile: pointers to its rows and columns, one sum for each of their pairs, the operands of a step. */
-interface DotTile {
-  readonly rows: readonly Local[];
-  readonly columns: readonly Local[];
-  readonly sums: readonly (readonly (readonly Local[])[])[];
-  readonly own: readonly (readonly Local[])[];
-  readonly other: readonly Local[];
-}
-
 /** A function (left, right, scratch, floats, record, continues) that adds to the partial sums of a tile, or begins them. */
 function addSums(module: ModuleBuilder, code: DotCode, size: number): number {
   const { columns, lanes } = code;
@@ -98,7 +90,7 @@ function addSums(module: ModuleBuilder, code: DotCode, size: number): number {
     );
     const run = (count: number): void => {
       for (let u = 0; u < count; u++) dotStep(f, code, tile, 4 * lanes * u, () => {});
-      for (const pointer of [...tile.rows, ...tile.columns]) advance(f, pointer, 4 * lanes * count);
+      for (const { local } of [...tile.rows, ...tile.columns]) advance(f, local, 4 * lanes * count);
     };
     f.get(floats)
       .i32(4 * lanes)
@@ -127,7 +119,7 @@ function addSums(module: ModuleBuilder, code: DotCode, size: number): number {
 }
 
 /** Pointers to so many lines, each `step` bytes behind the one before. */
-function pointers(f: FunctionBuilder, first: Local, step: () => void, count: number): Local[] {
+function pointers(f: FunctionBuilder, first: Local, step: () => void, count: number): Line[] {
   const made = f.locals("i32", count);
   made.forEach((pointer, i) => {
     f.get(i === 0 ? first : made[i - 1]);
@@ -137,43 +129,8 @@ function pointers(f: FunctionBuilder, first: Local, step: () => void, count: num
     }
     f.set(pointer);
   });
-  return made;
+  return made.map((local) => ({ local, offset: 0 }));
 }
-
-/** One vector of every row and column, `offset` bytes on; `masked` may change what was loaded. */
-function dotStep(
-  f: FunctionBuilder,
-  { fma }: DotCode,
-  { rows, columns, sums, own, other }: DotTile,
-  offset: number,
-  masked: (half: number) => void,
-): void {
-  const load = (pointer: Local, into: readonly Local[]): void =>
-    into.forEach((local, half) => {
-      f.get(pointer).memory("v128.load", offset + 16 * half);
-      masked(half);
-      f.set(local);
-    });
-  own.forEach((into, r) => {
-    load(rows[r], into);
-  });
-  columns.forEach((pointer, c) => {
-    load(pointer, other);
-    sums.forEach((row, r) => {
-      row[c].forEach((sum, half) => {
-        multiplyAdd(
-          f,
-          fma,
-          sum,
-          () => f.get(own[r][half]),
-          () => f.get(other[half]),
-        );
-      });
-    });
-  });
-}
-
-const picked = (...lanes: readonly number[]): number[] => lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte));
 
 /** A function (table, record, scratch, row, column) that adds up the lanes of a tile's sums, applies the epilogue and stores. */
 function addEnds(module: ModuleBuilder, code: DotCode, size: number): number {
@@ -210,38 +167,6 @@ function addEnds(module: ModuleBuilder, code: DotCode, size: number): number {
       nextRow();
     }
   });
-}
-
-/** Pushes the totals of up to four partial sums as four lanes. */
-function addLanes(
-  f: FunctionBuilder,
-  { lanes }: DotCode,
-  scratch: Local,
-  { first, count }: { first: number; count: number },
-  quad: readonly Local[],
-): void {
-  quad.forEach((local, i) => {
-    if (i >= count) f.f32x4(0);
-    else
-      for (let half = 0; half < lanes / 4; half++) {
-        f.get(scratch).memory("v128.load", (first + i) * lanes * 4 + 16 * half);
-        if (half > 0) f.op("f32x4.add");
-      }
-    f.set(local);
-  });
-  const [a, b, c, d] = quad;
-  const fold = (left: Local, right: Local, even: readonly number[], odd: readonly number[]): FunctionBuilder =>
-    f
-      .get(left)
-      .get(right)
-      .shuffle(picked(...even))
-      .get(left)
-      .get(right)
-      .shuffle(picked(...odd))
-      .op("f32x4.add");
-  fold(a, b, [0, 4, 2, 6], [1, 5, 3, 7]).set(a);
-  fold(c, d, [0, 4, 2, 6], [1, 5, 3, 7]).set(c);
-  fold(a, c, [0, 1, 4, 5], [2, 3, 6, 7]);
 }
 
 interface Tiles {

@@ -11,6 +11,7 @@ import { denseForward, denseInput, denseKernel } from "./wasm-dense.ts";
 import { flatForward, flatInput } from "./wasm-flat-forward.ts";
 import { flatKernel } from "./wasm-flat-kernel.ts";
 import { kernelBlocked } from "./wasm-kernel-blocked.ts";
+import { narrowForward } from "./wasm-narrow-forward.ts";
 import { narrowKernel } from "./wasm-narrow-kernel.ts";
 
 const devices: readonly Device[] = [
@@ -282,4 +283,44 @@ test("the narrow kernel gradient of few output channels equals the oracle", () =
     "kernel n3 ci40 co3 g1 | i9x7 k3x3 s1 d1 p1:1 t1 zero flip",
     "kernel n2 ci16 co1 g1 | i5x6x7 k3x1x2 s1 d1x1x2 p1:0 t1 zero",
   ]);
+});
+
+test("the narrow convolution to few output channels equals the oracle", () => {
+  checkSampled(narrowForward, "forward", 30, (plan) => ({
+    ...fewChannels("input")(plan),
+    channelsIn: 8 + (plan.channelsIn % 12),
+    channelsOut: 1 + (plan.channelsOut % 4),
+  }));
+  checkLines(narrowForward, [
+    "forward n3 ci40 co3 g1 | i9x7 k3x3 s1 d1 p1:1 t1 zero flip",
+    "forward n2 ci16 co1 g1 | i5x6x7 k3x1x2 s2x1x1 d1x1x2 p1:0 t1 zero",
+    "forward n2 ci9 co4 g1 | i600 k3 s2 d1 p1:1 t1 zero",
+  ]);
+});
+
+test("a fused bias, residual and relu join the narrow convolution", () => {
+  const plan = gridLinear.parse("grid-linear forward n3 ci12 co2 g1 | i5x9 k3x3 s1 d1 p1:1 t1 zero");
+  const epilogue = call("relu", call("add", call("add", operand(0), operand(1)), call("multiply", operand(2), operand(3))));
+  const fusion: Fusion = { epilogue, operands: [tensorType([2, 1, 1]), tensorType([3, 2, 5, 9], true), tensorType([])] };
+  const draw = random(6);
+  const inputs = draws(plan, () => draw.integer(-3, 3));
+  const operands = fusion.operands.map(({ shape }) => Float64Array.from({ length: size(shape) }, () => draw.integer(-9, 9)));
+  const [sum] = gridLinear.reference(plan, inputs);
+  const wanted = sum.map((value, i) => Math.max(0, value + operands[0][Math.floor(i / 45) % 2] + operands[1][i] * operands[2][0]));
+  for (const device of devices) {
+    const halos = { outputHalo: { low: 1, high: 2, fill: 7 }, inputHalo: { low: 2, high: 1 } };
+    const { outputs, damage } = runAlone({
+      operator: gridLinear,
+      algorithm: narrowForward,
+      plan,
+      device,
+      fusion,
+      inputs: [...inputs, ...operands],
+      ...halos,
+    });
+    assert.deepEqual(damage, []);
+    assert.deepEqual(outputs[0], wanted);
+  }
+  const tiled: Fusion = { epilogue, operands: [tensorType([2, 1, 3]), ...fusion.operands.slice(1)] };
+  assert.deepEqual(narrowForward.layouts(plan, tiled, devices[0]), []);
 });
