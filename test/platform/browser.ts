@@ -30,15 +30,20 @@ const isolation = {
 const importMap = { imports: Object.fromEntries([...entries].map(([name, file]) => [name, file.replace("./", "/")])) };
 const emptyPage = `<!doctype html><meta charset="utf-8"><title>test</title><script type="importmap">${JSON.stringify(importMap)}</script>`;
 
-/** Serves an empty page at / and the files of dist below /dist/. */
-async function answer(path: string, response: ServerResponse, isolated: boolean): Promise<void> {
+/** Folders that are served, by the beginning of their addresses. */
+export type Folders = Readonly<Record<string, string>>;
+
+/** Serves an empty page at / and the files of the folders. */
+async function answer(path: string, response: ServerResponse, isolated: boolean, folders: Folders): Promise<void> {
   const send = (status: number, type: string, body: string | Buffer): void => {
-    response.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store", ...(isolated ? isolation : {}) });
+    response.writeHead(status, { "Content-Type": type, "Cache-Control": "max-age=3600", ...(isolated ? isolation : {}) });
     response.end(body);
   };
   if (path === "/") return send(200, "text/html", emptyPage);
-  const file = normalize(join(root, decodeURIComponent(path)));
-  if (!file.startsWith(join(root, "dist") + sep)) return send(404, "text/plain", "not found");
+  const begin = Object.keys(folders).find((one) => path.startsWith(one));
+  if (begin === undefined) return send(404, "text/plain", "not found");
+  const file = normalize(join(folders[begin], decodeURIComponent(path.slice(begin.length))));
+  if (!file.startsWith(folders[begin] + sep)) return send(404, "text/plain", "not found");
   try {
     send(200, mediaTypes[extname(file)] ?? "application/octet-stream", await readFile(file));
   } catch {
@@ -46,9 +51,9 @@ async function answer(path: string, response: ServerResponse, isolated: boolean)
   }
 }
 
-function listen(isolated: boolean): Promise<Server> {
+function listen(isolated: boolean, folders: Folders): Promise<Server> {
   const server = createServer((request, response) => {
-    void answer(new URL(request.url ?? "/", "http://localhost").pathname, response, isolated);
+    void answer(new URL(request.url ?? "/", "http://localhost").pathname, response, isolated, folders);
   });
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }
@@ -61,21 +66,31 @@ export interface TestBrowser {
    * Example: `await browser.run('const { conv } = await import("toeplitz"); return typeof conv;', { isolated: true })`
    */
   run(body: string, options: { isolated: boolean; seconds?: number }): Promise<unknown>;
+  /** A new empty page of the same servers. */
+  newPage(isolated: boolean): Promise<Page>;
   close(): Promise<void>;
 }
 
-/** Starts Chromium and two servers, with and without cross-origin isolation. */
-export async function openBrowser(): Promise<TestBrowser> {
+/** Starts Chromium and two servers, with and without cross-origin isolation; both serve dist below /dist/, and what else is given. */
+export async function openBrowser(more: Folders = {}): Promise<TestBrowser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("browser: Chromium: expected one; received none. Run `node tools/setup-tests.ts`.");
-  const servers = { isolated: await listen(true), open: await listen(false) };
+  const folders = { "/dist/": join(root, "dist"), ...more };
+  const servers = { isolated: await listen(true, folders), open: await listen(false, folders) };
   const browser: Browser = await chromium.launch({ executablePath, args: flags });
+  // one context, so that pages share its cache
+  const context = await browser.newContext();
+  const newPage = async (isolated: boolean): Promise<Page> => {
+    const page = await context.newPage();
+    const { port } = (isolated ? servers.isolated : servers.open).address() as AddressInfo;
+    await page.goto(`http://127.0.0.1:${port}/`);
+    return page;
+  };
   return {
+    newPage,
     async run(body, { isolated, seconds = 60 }) {
-      const page = await browser.newPage();
+      const page = await newPage(isolated);
       try {
-        const { port } = (isolated ? servers.isolated : servers.open).address() as AddressInfo;
-        await page.goto(`http://127.0.0.1:${port}/`);
         return await evaluate(page, body, seconds);
       } finally {
         await page.close();

@@ -40,11 +40,7 @@ class RemoteSession implements Session {
   async compile(graph: Graph): Promise<Program> {
     const compiled = await this.#line.call("compile", saveGraph(graph));
     this.#states = compiled.states;
-    return new RemoteProgram(
-      this.#line,
-      compiled,
-      inputsOf(graph).map(({ name }) => name),
-    );
+    return new RemoteProgram(this.#line, compiled, new Set(inputsOf(graph).map(({ name }) => name)));
   }
 
   states(): string[] {
@@ -74,11 +70,11 @@ class RemoteProgram implements Program {
   readonly plannedBytes: number;
   readonly #line: Line;
   readonly #number: number;
-  readonly #inputs: readonly string[];
+  readonly #inputs: ReadonlySet<string>;
   #explanation: string;
   #closed = false;
 
-  constructor(line: Line, { program, plannedBytes, explanation }: Compiled, inputs: readonly string[]) {
+  constructor(line: Line, { program, plannedBytes, explanation }: Compiled, inputs: ReadonlySet<string>) {
     this.#line = line;
     this.#number = program;
     this.plannedBytes = plannedBytes;
@@ -90,14 +86,15 @@ class RemoteProgram implements Program {
     if (this.#closed) fail("program", "run", "program", "open", "closed");
     const transfer: ArrayBuffer[] = [];
     const sent: Record<string, Feeds[string]> = {};
-    for (const name of this.#inputs) {
-      const given = feeds[name];
-      if (given === undefined) continue;
+    for (const [name, given] of Object.entries(feeds)) {
       if (typeof given === "number") sent[name] = given;
-      else {
+      else if (this.#inputs.has(name)) {
         const { data, buffer } = ownCells(given);
         sent[name] = data;
         transfer.push(buffer);
+      } else {
+        // the cells have no use there, but an error names all that was fed
+        sent[name] = 0;
       }
     }
     const whole = { program: this.#number, feeds: sent, ...(examples === undefined ? {} : { examples }) };

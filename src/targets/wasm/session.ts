@@ -1,4 +1,4 @@
-import { fail } from "../../base/errors.ts";
+import { fail, Problems } from "../../base/errors.ts";
 import { printType, sameShape, size, type Tensor, type TensorType } from "../../base/types.ts";
 import { type Graph, statesOf } from "../../graph/graph.ts";
 import type { Session, SessionOptions, Target } from "../../graph/session.ts";
@@ -24,12 +24,33 @@ export function wasmTarget(
   const cache = new RoutineCache();
   return {
     async open(options = {}) {
+      checkOptions(options);
       const device = detectDevice(host, options.tier);
       const session = new WasmSession(host, algorithms, device, cache, options);
-      await session.ready();
+      try {
+        await session.ready();
+      } catch (error) {
+        await session.close();
+        throw error;
+      }
       return session;
     },
   };
+}
+
+const tiers = ["wide", "relaxed", "plain"] as const satisfies readonly SessionOptions["tier"][];
+const mostThreads = 1024;
+
+function checkOptions({ threads = 1, tier = "wide" }: SessionOptions): void {
+  const problems = new Problems("session", "open");
+  problems.check(
+    Number.isInteger(threads) && threads >= 1 && threads <= mostThreads,
+    "threads",
+    `an integer from 1 to ${mostThreads}`,
+    threads,
+  );
+  problems.check(tiers.includes(tier), "tier", tiers.join(", "), tier);
+  problems.throwIfAny();
 }
 
 interface StateSlot {
@@ -66,7 +87,7 @@ export class WasmSession implements Session, ProgramHome {
     this.memory = new SessionMemory(reservedBytes);
     this.#words = new Int32Array(this.memory.memory.buffer);
     this.#floats = new Float32Array(this.memory.memory.buffer);
-    const threads = Math.max(1, options.threads ?? host.cores);
+    const threads = options.threads ?? Math.max(1, host.cores);
     this.crew =
       threads > 1 && this.memory.shared && host.startWorker !== undefined
         ? new Crew(host, this.memory.memory, controlAddress, threads)
