@@ -181,7 +181,7 @@ function addEnds(module: ModuleBuilder, code: NarrowCode): number {
 /** Chunk = (group of examples, part of the segments). */
 function emitChunks(f: FunctionBuilder, code: NarrowCode, sums: number, ends: number): void {
   const [table, chunk, end, examples] = f.parameters;
-  const [record, scratch, example, lastExample, part, segment, lastSegment, cell, lastCell] = f.locals("i32", 9);
+  const [record, scratch, example, lastExample, part, segment, lastSegment] = f.locals("i32", 7);
   const word = reader(f, record, narrowWords);
   const operandAt = (position: number): FunctionBuilder => f.get(table).memory("i32.load", 4 * position);
   const segmentAt = (extra: number): void => {
@@ -213,23 +213,7 @@ function emitChunks(f: FunctionBuilder, code: NarrowCode, sums: number, ends: nu
         segmentAt(1);
         f.set(lastSegment);
         f.loop((nextSegment) => {
-          f.get(segment).memory("i32.load", 8).i32(code.cells).op("i32.sub").set(lastCell);
-          f.i32(0).set(cell);
-          f.block((done) =>
-            f.loop((nextTile) => {
-              operandAt(at.input).get(segment).memory("i32.load").op("i32.add").get(example);
-              word("inputExample").op("i32.mul", "i32.add").get(cell).i32(code.cellStep).op("i32.mul", "i32.add");
-              operandAt(at.kernel).get(record);
-              word("turnsAt").op("i32.add");
-              word("turns").get(scratch).call(sums);
-              f.get(table).get(record).get(scratch).get(segment).get(example).get(cell).call(ends);
-              f.get(cell).get(lastCell).op("i32.eq").branchIf(done);
-              advance(f, cell, code.cells);
-              // the last tile reaches back, so that all are full
-              atMost(f, cell, () => f.get(lastCell));
-              f.branch(nextTile);
-            }),
-          );
+          emitSegment(f, code, { table, record, scratch, example, segment }, { sums, ends });
           f.get(segment)
             .i32(4 * segmentWords(code))
             .op("i32.add")
@@ -243,4 +227,33 @@ function emitChunks(f: FunctionBuilder, code: NarrowCode, sums: number, ends: nu
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
   });
+}
+
+/** All tiles of a segment: the last one reaches back, so that all are full. */
+function emitSegment(
+  f: FunctionBuilder,
+  code: NarrowCode,
+  { table, record, scratch, example, segment }: Record<"table" | "record" | "scratch" | "example" | "segment", Local>,
+  { sums, ends }: { sums: number; ends: number },
+): void {
+  const [cell, lastCell] = f.locals("i32", 2);
+  const word = reader(f, record, narrowWords);
+  const operandAt = (position: number): FunctionBuilder => f.get(table).memory("i32.load", 4 * position);
+  f.get(segment).memory("i32.load", 8).i32(code.cells).op("i32.sub").set(lastCell);
+  f.i32(0).set(cell);
+  f.block((done) =>
+    f.loop((nextTile) => {
+      operandAt(at.input).get(segment).memory("i32.load").op("i32.add").get(example);
+      word("inputExample").op("i32.mul", "i32.add").get(cell).i32(code.cellStep).op("i32.mul", "i32.add");
+      operandAt(at.kernel).get(record);
+      word("turnsAt").op("i32.add");
+      word("turns").get(scratch).call(sums);
+      f.get(table).get(record).get(scratch).get(segment).get(example).get(cell).call(ends);
+      f.get(cell).get(lastCell).op("i32.eq").branchIf(done);
+      advance(f, cell, code.cells);
+      // the last tile reaches back, so that all are full
+      atMost(f, cell, () => f.get(lastCell));
+      f.branch(nextTile);
+    }),
+  );
 }
