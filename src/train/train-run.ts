@@ -4,7 +4,8 @@ import { parseAugmentation } from "../data/augmentations.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type OpenOptions, openDataset } from "../data/open.ts";
 import type { SessionOptions, Target } from "../graph/session.ts";
-import { findNet, isNetFile } from "./find-net.ts";
+import { models } from "../nn/models/index.ts";
+import { findNet } from "./find-net.ts";
 import type { FitResult, RunFacts } from "./fit.ts";
 import type { Progress } from "./history.ts";
 import { fitInFolder } from "./keep-run.ts";
@@ -15,6 +16,8 @@ import type { FitOptions } from "./settings.ts";
 export interface TrainRequest {
   /** A folder, or `demo:digits`. */
   readonly data: string;
+  /** Where paths start. Default: the working folder. */
+  readonly folder?: string;
   /** Name of a model, or a file that exports a net. */
   readonly model: string;
   readonly size?: number | readonly [number, number];
@@ -60,9 +63,7 @@ export async function train(request: TrainRequest, options: TrainOptions, target
   const { runs = "runs", name } = options;
   if (name !== undefined && !/^[^/\\]+$/.test(name)) fail("run", name, "name", "a folder name without slashes", name);
   if (name !== undefined) await checkNew(join(runs, name));
-  const isDemo = request.data.startsWith("demo:");
-  const model = isNetFile(request.model) ? resolve(request.model) : request.model;
-  const kept: TrainRequest = { ...request, data: isDemo ? request.data : resolve(request.data), model };
+  const kept: TrainRequest = { ...request, folder: process.cwd() };
   const base = nameOf(request);
   const folder = (): Promise<RunFolder> => (name === undefined ? RunFolder.createNext(runs, base) : RunFolder.create(join(runs, name)));
   return runRequest(request, kept, options, target, folder);
@@ -100,9 +101,9 @@ function checkSame(path: string, request: TrainRequest, { options = {}, ...given
     const [before, after] = [began, now].map((value) => JSON.stringify(value) ?? "the default");
     problems.check(before === after, name, `${before}, as the run began`, after, "Only epochs and patience may change.");
   };
-  const { data, model, ...rest } = given;
-  if (data !== undefined) check("data", request.data, data.startsWith("demo:") ? data : resolve(data));
-  if (model !== undefined) check("model", request.model, isNetFile(model) ? resolve(model) : model);
+  const { data, model, folder: _, ...rest } = given;
+  if (data !== undefined) check("data", placeOf(request, request.data), placeOf({}, data));
+  if (model !== undefined) check("model", placeOf(request, request.model), placeOf({}, model));
   for (const [name, value] of Object.entries(rest)) check(name, request[name as keyof TrainRequest], value);
   for (const [name, value] of Object.entries(options)) {
     if (name !== "epochs" && name !== "patience") check(name, request.options[name as keyof PlainOptions], value);
@@ -143,6 +144,11 @@ async function readRequest(folder: RunFolder): Promise<{ request: TrainRequest; 
   return { request: request as TrainRequest, command: String(command) };
 }
 
+/** The path that a name stands for; names of models and of embedded sets are no paths. */
+function placeOf({ folder = "." }: Pick<TrainRequest, "folder">, name: string): string {
+  return name.startsWith("demo:") || Object.hasOwn(models, name) ? name : resolve(folder, name);
+}
+
 async function runRequest(
   request: TrainRequest,
   kept: TrainRequest,
@@ -152,10 +158,13 @@ async function runRequest(
 ): Promise<TrainedRun> {
   const { size, channels, holdout, clipNorm, options: plain } = request;
   const { seed = 0 } = plain;
-  const data = await openDataset(request.data, { size, channels, holdout, seed, progress: options.onRead });
+  // a path reads as it was given, unless another process gave it
+  const place = (name: string): string => (request.folder === undefined ? name : placeOf(request, name));
+  const opened = await openDataset(place(request.data), { size, channels, holdout, seed, progress: options.onRead });
+  const data: Dataset = { ...opened, name: request.data };
   try {
     options.onData?.(data);
-    const net = await findNet(request.model, data.shape, data.classes.length);
+    const net = await findNet(place(request.model), data.shape, data.classes.length);
     const augment = request.augment === undefined ? undefined : parseAugmentation(request.augment, data.shape.length - 1);
     const { threads, tier, signal, onStep, onEpoch, command, onStart } = options;
     const fitOptions: FitOptions = {
