@@ -33,6 +33,8 @@ export interface Scope {
   uniform(name: string, shape: readonly number[]): Value;
   /** Traces `body` under a longer path. */
   within<T>(name: string, body: () => T): T;
+  /** Applies a layer under its own name, or under `<number>-<kind>`, as `sequential` names its members. A named layer used twice shares its parameters. */
+  apply(layer: Layer, input: Value): Value;
   /** Names an inner value (by path), so that programs which ask for it return it. */
   tap(name: string, value: Value): Value;
   /** Notes a layer for the table of `inspect`. */
@@ -69,6 +71,8 @@ export class TracingScope implements Scope {
   readonly #rename: (parameter: string) => string;
   /** How often each path has drawn numbers. */
   readonly #draws = new Map<string, number>();
+  /** How many layers were applied at each path. */
+  readonly #applied = new Map<string, number>();
   /** Errors that already say in which layer they arose. */
   readonly #located = new WeakSet<ToeplitzError>();
 
@@ -164,6 +168,12 @@ export class TracingScope implements Scope {
         throw located;
       }
     });
+  }
+
+  apply(layer: Layer, input: Value): Value {
+    const number = this.#applied.get(this.#tracer.path) ?? 0;
+    this.#applied.set(this.#tracer.path, number + 1);
+    return this.within(layer.name ?? `${number}-${layer.kind}`, () => layer.apply(input, this));
   }
 
   tap(name: string, value: Value): Value {

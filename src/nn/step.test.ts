@@ -201,6 +201,10 @@ test("taps return inner values by path, losses are checked, layers take one inpu
     () => traceTraining(net, total),
     /loss: result: expected \[examples\]; received \[\]\. A loss is one number for each example/,
   );
+  assert.throws(
+    () => traceEvaluation(() => 3 as never, { ...common, batch: 2 }),
+    /net: result: expected a value, or values by name; received number/,
+  );
   const two = { ...common, batch: 2, inputs: { a: { shape: [2, 8] }, b: { shape: [2, 8] } } };
   assert.throws(() => traceEvaluation(net, two), /net\(sequential\): inputs of a layer: expected 1; received 2 \(a, b\)/);
 });

@@ -87,12 +87,23 @@ function applyNet(net: Net, inputs: Readonly<Record<string, Value>>, scope: Trac
       );
     return { output: net.apply(inputs[names[0]], scope) };
   }
-  const result = net(inputs, scope);
-  return isValue(result) ? { output: result } : result;
+  const result: unknown = net(inputs, scope);
+  if (isValue(result)) return { output: result };
+  const named = typeof result === "object" && result !== null ? Object.entries(result) : [];
+  const whole = named.length > 0 && named.every(([, value]) => isValue(value));
+  if (!whole)
+    fail(
+      "net",
+      "",
+      "result",
+      "a value, or values by name",
+      named.length === 0 ? typeof result : named.map(([name, value]) => `${name}: ${typeof value}`).join(", "),
+    );
+  return result as Readonly<Record<string, Value>>;
 }
 
-const isValue = (result: Value | Readonly<Record<string, Value>>): result is Value =>
-  typeof (result as Value).id === "number" && "graph" in result;
+const isValue = (result: unknown): result is Value =>
+  typeof result === "object" && result !== null && "graph" in result && "id" in result && typeof result.id === "number";
 
 function outputTaps({ tracer, scope }: Traced, taps: readonly string[] = []): void {
   for (const name of taps) {

@@ -23,15 +23,13 @@ import { concat, flatten } from "../../src/ops.ts";
 
 const ear = named("ear", sequential(conv(8, { kernel: 5, stride: 2 }), relu(), globalPool()));
 const eye = named("eye", sequential(conv(8, { kernel: 3, padding: "same" }), relu(), globalPool()));
-const kind = named("kind", dense(3));
-const place = named("place", dense(2));
 
 /** Sound and picture in; what it is and where it is out. Any function of values to values is a net. */
 const net: Net = ({ sound, picture }, scope) => {
-  const heard = scope.within("ear", () => ear.apply(sound, scope));
-  const seen = scope.within("eye", () => eye.apply(picture, scope));
+  const heard = scope.apply(ear, sound);
+  const seen = scope.apply(eye, picture);
   const both = scope.tap("both", concat([flatten(heard), flatten(seen)]));
-  return { kind: scope.within("kind", () => kind.apply(both, scope)), place: scope.within("place", () => place.apply(both, scope)) };
+  return { kind: scope.apply(named("kind", dense(3)), both), place: scope.apply(named("place", dense(2)), both) };
 };
 
 const options = {

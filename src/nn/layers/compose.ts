@@ -11,6 +11,9 @@ export interface Container extends Layer {
 
 /** Names of members in paths: their own, or index and kind (`0-conv`). */
 function memberNames(kind: string, layers: readonly Layer[]): string[] {
+  // a function has an apply too: relu instead of relu()
+  const wrong = layers.findIndex((layer: Layer | undefined) => typeof layer !== "object" || typeof layer.apply !== "function");
+  if (wrong >= 0) fail(kind, "", `layer ${wrong}`, "a layer, such as relu()", typeof layers[wrong], "Call the function that makes it.");
   const names = layers.map(({ name, kind: own }, index) => name ?? `${index}-${own}`);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) fail(kind, "", "names of its layers", "different ones", `"${twice}" twice`);

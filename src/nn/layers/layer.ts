@@ -1,5 +1,6 @@
-import { fail } from "../../base/errors.ts";
+import { fail, type Problems } from "../../base/errors.ts";
 import { printType } from "../../base/types.ts";
+import type { Border, Padding } from "../../grid/axis.ts";
 import type { Value } from "../../ops/contract.ts";
 import type { Layer, Scope } from "../scope.ts";
 
@@ -44,3 +45,30 @@ export function partsOf(input: Value, kind: string, least = 1): { channels: numb
 
 /** Shape of a value per channel, as pointwise lines it up: [channels, 1, ...]. */
 export const perChannel = (channels: number, extents: readonly number[]): number[] => [channels, ...extents.map(() => 1)];
+
+/** Notes extents, strides or dilations that are no whole numbers >= 1. */
+export function checkWhole(problems: Problems, what: string, values: readonly number[]): boolean {
+  const whole = values.every((value) => Number.isInteger(value) && value >= 1);
+  return problems.check(whole, what, "whole numbers >= 1", `[${values.join(", ")}]`);
+}
+
+const words: readonly unknown[] = ["valid", "same", "full", "causal"];
+const isCells = (value: unknown): boolean => typeof value === "number" && Number.isInteger(value) && value >= 0;
+
+/** Notes padding that is neither a word nor cells. */
+export function checkPadding(problems: Problems, values: readonly Padding[]): boolean {
+  const isPadding = (value: unknown): boolean =>
+    words.includes(value) ||
+    isCells(value) ||
+    (typeof value === "object" && value !== null && "low" in value && "high" in value && isCells(value.low) && isCells(value.high));
+  const wrong = values.find((value) => !isPadding(value));
+  return problems.check(wrong === undefined, "padding", `${words.join(", ")}, cells >= 0, or { low, high }`, JSON.stringify(wrong));
+}
+
+const borders: readonly unknown[] = ["zero", "wrap", "reflect", "replicate"];
+
+/** Notes an unknown border. */
+export function checkBorder(problems: Problems, values: readonly Border[]): boolean {
+  const wrong = values.find((value) => !borders.includes(value));
+  return problems.check(wrong === undefined, "border", borders.join(", "), JSON.stringify(wrong));
+}

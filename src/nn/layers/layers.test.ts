@@ -135,6 +135,18 @@ test("parameters are named by index and kind, or by given names, through all lev
   );
 });
 
+test("a function of values names the layers that it applies in the same way", () => {
+  const own = layer("own", {}, (input, scope) => {
+    const shared = named("shared", dense(4));
+    const once = scope.apply(dense(4), scope.apply(shared, input));
+    return scope.apply(dense(2), scope.apply(shared, once));
+  });
+  assert.deepEqual(
+    [...trace(own, [4]).scope.parameters.keys()].filter((name) => name.endsWith("kernel")),
+    ["shared/kernel", "1-dense/kernel", "3-dense/kernel"],
+  );
+});
+
 test("the table of layers has paths, kinds and shapes in the order of the net", () => {
   const { layers } = trace(sequential(conv(4, { kernel: 3 }), named("end", sequential(relu(), dense(3)))), [2, 6]).scope;
   assert.deepEqual(
@@ -205,6 +217,10 @@ test("shapes that do not fit: where, and the arithmetic", () => {
     [reshape([5]), [6, 2], /expected extents >= 1 of 12 = 6 x 2 cells; received 5 = 5/],
   ];
   for (const [net, shape, message] of cases) assert.throws(() => trace(net, shape), message);
+  assert.throws(
+    () => sequential(relu as never),
+    /sequential: layer 0: expected a layer, such as relu\(\); received function\. Call the function that makes it\./,
+  );
   assert.throws(() => dropout(1), /dropout: rate: expected >= 0 and < 1; received 1/);
 });
 

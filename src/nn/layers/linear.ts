@@ -6,7 +6,7 @@ import { forward, transposed } from "../../ops/grid-linear/index.ts";
 import { pad, pointwise, reshape } from "../../ops.ts";
 import { fanUniform, he, type Initialiser, zeros } from "../initialisers.ts";
 import type { Layer, Scope } from "../scope.ts";
-import { layer, partsOf, perAxis } from "./layer.ts";
+import { checkBorder, checkPadding, checkWhole, layer, partsOf, perAxis } from "./layer.ts";
 
 type PerAxis<T> = T | readonly T[];
 
@@ -65,24 +65,21 @@ function gridOptions(kind: string, options: AnyOptions, axes: number): Geometry 
   const kernel = all("kernel extents", options.kernel);
   const stride = all("strides", options.stride ?? 1);
   const dilation = all("dilations", options.dilation ?? 1);
+  const paddings = all<Padding>("padding", options.padding ?? 0);
+  const borders = all<Border>("borders", border ?? "zero");
   const problems = new Problems(kind);
-  const whole = (what: string, values: readonly number[]): boolean =>
-    problems.check(
-      values.every((value) => Number.isInteger(value) && value >= 1),
-      what,
-      "whole numbers >= 1",
-      `[${values.join(", ")}]`,
-    );
-  whole("kernel extents", kernel);
-  whole("strides", stride);
-  whole("dilations", dilation);
+  checkWhole(problems, "kernel extents", kernel);
+  checkWhole(problems, "strides", stride);
+  checkWhole(problems, "dilations", dilation);
+  checkPadding(problems, paddings);
+  checkBorder(problems, borders);
   problems.throwIfAny();
   return {
     kernel,
     stride,
     dilation,
-    padding: all<Padding>("padding", options.padding ?? 0),
-    ...(border === undefined ? {} : { border: all("borders", border) }),
+    padding: paddings,
+    ...(border === undefined ? {} : { border: borders }),
     ...(period === undefined ? {} : { period: all("periods", period) }),
     ...(groups === undefined ? {} : { groups }),
     ...(connections === undefined ? {} : { connections }),
@@ -122,6 +119,8 @@ function linearLayer(kind: string, channelsOf: (channelsIn: number) => number, o
     const channels = channelsOf(channelsIn);
     const given = kind === "depthwiseConv" ? channelsIn : options.groups;
     const groups = checkChannels(kind, channels, channelsIn, given ?? 1);
+    const rows = options.connections?.length ?? channels;
+    if (rows !== channels) fail(kind, "", "rows of the connection table", `${channels}, one for each output channel`, rows);
     const geometry = gridOptions(kind, { ...options, ...(given === undefined ? {} : { groups }) }, extents.length);
     const shape = kernelShape(channels, channelsIn, geometry, extents);
     const pairs = options.connections === undefined ? channelsIn / groups : Math.max(1, shape[0] / channels);
@@ -232,6 +231,7 @@ function transposedPadding(padding: Padding, kernel: number, stride: number, dil
 /** Z = K v + b over everything that one example has. Shapes: [N, ...] -> [N, units]; the kernel is [units, cells]. */
 export function dense(units: number, options: { readonly bias?: boolean; readonly initialiser?: Initialiser } = {}): Layer {
   return layer("dense", { units, ...options }, (input, scope) => {
+    if (!Number.isInteger(units) || units < 1) fail("dense", "", "units", "a whole number >= 1", units);
     const cells = size(input.type.shape.slice(1));
     const flat = input.type.shape.length === 2 ? input : reshape(input, [cells]);
     const kernel = scope.parameter("kernel", [units, cells], options.initialiser ?? he("normal", 2));

@@ -1,11 +1,11 @@
-import { fail } from "../../base/errors.ts";
+import { fail, Problems } from "../../base/errors.ts";
 import { tensor } from "../../graph/trace.ts";
 import { type Padding, paddingCells } from "../../grid/axis.ts";
 import { call, operand, type Value } from "../../ops/contract.ts";
 import { forward } from "../../ops/grid-linear/index.ts";
 import { maxWindow, mean, pointwise } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
-import { layer, partsOf, perAxis } from "./layer.ts";
+import { checkPadding, checkWhole, layer, partsOf, perAxis } from "./layer.ts";
 
 type PerAxis<T> = T | readonly T[];
 
@@ -42,6 +42,12 @@ function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, options: 
   const strides = perAxis(options.stride ?? kernels, axes, kind, "strides");
   const dilations = perAxis(options.dilation ?? 1, axes, kind, "dilations");
   const paddings = perAxis<Padding>(options.padding ?? 0, axes, kind, "padding");
+  const problems = new Problems(kind);
+  checkWhole(problems, "window extents", kernels);
+  checkWhole(problems, "strides", strides);
+  checkWhole(problems, "dilations", dilations);
+  checkPadding(problems, paddings);
+  problems.throwIfAny();
   return extents.map((extent, axis) => {
     const [k, stride, dilation] = [kernels[axis], strides[axis], dilations[axis]];
     return { input: extent, kernel: k, stride, dilation, ...paddingCells(paddings[axis], extent, k, stride, dilation) };
