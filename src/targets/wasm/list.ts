@@ -8,6 +8,8 @@ import { forwardBlocked } from "../../ops/grid-linear/wasm-forward-blocked.ts";
 import { generalGridLinear } from "../../ops/grid-linear/wasm-general.ts";
 import { inputBlocked } from "../../ops/grid-linear/wasm-input-blocked.ts";
 import { kernelBlocked } from "../../ops/grid-linear/wasm-kernel-blocked.ts";
+import { narrowForward } from "../../ops/grid-linear/wasm-narrow-forward.ts";
+import { narrowKernel } from "../../ops/grid-linear/wasm-narrow-kernel.ts";
 import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
 import { plainMove } from "../../ops/move/wasm-move.ts";
 import { wasmPointwise } from "../../ops/pointwise/wasm-pointwise.ts";
@@ -27,6 +29,8 @@ export const algorithms: readonly Algorithm[] = [
   flatForward,
   flatInput,
   flatKernel,
+  narrowForward,
+  narrowKernel,
   forwardDepthwise,
   inputDepthwise,
   kernelDepthwise,
