@@ -29,6 +29,24 @@ function normalised(
   return pointwise(plus(times(standard, scale), shift), [input, mean, variance, affine.scale, affine.shift]);
 }
 
+/** The same as x a + b, where a and b depend on states alone: in inference they are worked out once. */
+function scaled(
+  input: Value,
+  mean: Value,
+  variance: Value,
+  epsilon: number,
+  affine: { readonly scale: Value; readonly shift: Value } | null,
+): Value {
+  const [first, second, third] = [0, 1, 2].map(operand);
+  const rate = call("rsqrt", plus(first, constant(epsilon)));
+  const a = affine === null ? pointwise(rate, [variance]) : pointwise(times(second, rate), [variance, affine.scale]);
+  const b =
+    affine === null
+      ? pointwise(call("negate", times(first, second)), [mean, a])
+      : pointwise(minus(third, times(first, second)), [mean, a, affine.shift]);
+  return pointwise(plus(times(first, second), third), [input, a, b]);
+}
+
 const affineOf = (scope: Scope, shape: readonly number[]): { scale: Value; shift: Value } => ({
   scale: scope.parameter("scale", shape, ones),
   shift: scope.parameter("shift", shape, zeros),
@@ -58,7 +76,7 @@ export function batchNorm({ momentum = 0.1, epsilon = 1e-5, affine = true }: Bat
     const shape = perChannel(channels, extents);
     const learned = affine ? affineOf(scope, shape) : null;
     const running = { mean: scope.statistic("mean", shape, 0), variance: scope.statistic("variance", shape, 1) };
-    if (!scope.training) return normalised(input, running.mean, running.variance, epsilon, learned);
+    if (!scope.training) return scaled(input, running.mean, running.variance, epsilon, learned);
     const [mean, variance] = moments(input, false, shape);
     const [before, now, examples] = [0, 1, 2].map(operand);
     const follow = (batch: Expression): Expression => plus(times(constant(1 - momentum), before), times(constant(momentum), batch));
