@@ -89,7 +89,7 @@ function chartOption({ epochs, curves, bestEpoch, unit }: LineChartOptions): Par
       type: "line",
       name,
       color,
-      data: epochs.map((epoch, place) => [epoch, isNumber(values[place]) ? values[place] : "-"]),
+      data: epochs.map((epoch, place) => [epoch, plotted(values[place]) ?? "-"]),
       lineStyle: { width: 2, type: dashed ? [7, 4] : "solid" },
       showSymbol: epochs.length <= symbolLimit,
       symbol: dashed ? "diamond" : "circle",
@@ -101,9 +101,12 @@ function chartOption({ epochs, curves, bestEpoch, unit }: LineChartOptions): Par
   };
 }
 
+/** A value as it is drawn: an axis has no ticks for what is next to nothing. */
+const plotted = (value: number | null | undefined): number | null => (isNumber(value) ? (Math.abs(value) < 1e-12 ? 0 : value) : null);
+
 /** Whether the values span so much that a linear axis would show a flat line. */
 function isLogarithmic(curves: readonly Curve[], unit: LineChartOptions["unit"]): boolean {
-  const values = curves.flatMap((curve) => curve.values.filter(isNumber));
+  const values = curves.flatMap((curve) => curve.values.map(plotted).filter(isNumber));
   const least = Math.min(...values);
   return unit === "number" && least > 0 && Math.max(...values) / least >= logarithmicRatio;
 }
