@@ -75,11 +75,11 @@ export class Case {
     return { data: this.#data(this.exact ? "integers" : "reals", plan), examples };
   }
 
-  fused({ name, fusion }: NamedFusion, kind: "integers" | "reals"): Data {
+  fused({ name, fusion }: NamedFusion, kind: Kind): Data {
     const key = `${name} ${kind}`;
     const known = this.#fused.get(key);
     if (known !== undefined) return known;
-    const bare = kind === "integers" ? this.integers() : this.reals();
+    const bare = this[kind]();
     const operands = operandCells(fusion.operands, this.draw(5), kind);
     const bounded = bare.bounded || !isIntegral(fusion.epilogue);
     const expected = expectFused(bare.expected, this.operator.outputs(this.plan)[0], fusion, operands, bounded);

@@ -201,5 +201,8 @@ export class Judge {
     const reals = this.#own.fused(fusion, "reals");
     const real = this.#try("fusion-real", { ...trial, inputs: reals.inputs, order: shuffled(seed) }, fusion);
     if (real !== null) this.#compare("fusion-real", choice, real, reals, fusion);
+    const nans = this.#own.fused(fusion, "nans");
+    const spoilt = this.#try("fusion-nan", { ...trial, inputs: nans.inputs }, fusion);
+    if (spoilt !== null) this.#compare("fusion-nan", choice, spoilt, nans, fusion);
   }
 }

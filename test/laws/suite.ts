@@ -63,3 +63,14 @@ export function tryAll(algorithm: Algorithm, cases: Cases, device: Device, wante
   }
   return total;
 }
+
+/** The first law that an algorithm breaks on some case, or null: what the suite says of a planted bug. */
+export function firstBroken(algorithm: Algorithm, cases: Cases, device: Device, most = samples): string | null {
+  const sampled = Array.from({ length: 8 * most }, (_, seed) => seed);
+  for (const own of [...cases.named, ...sampled.map((seed) => cases.sampled(seed))]) {
+    if (own === null) continue;
+    const { broken } = new Judge(algorithm, own, device).run();
+    if (broken.length > 0) return broken[0];
+  }
+  return null;
+}
