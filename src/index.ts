@@ -40,15 +40,14 @@ export {
   softsign,
   tanh,
 } from "./nn/layers/activation.ts";
+export { adaptivePool } from "./nn/layers/adaptive.ts";
 export {
   crop,
   flatten,
   logSoftmax,
   pad,
   pixelShuffle,
-  type ResizeOptions,
   reshape,
-  resize,
   softmax,
   upsample,
 } from "./nn/layers/arrange.ts";

@@ -1,6 +1,8 @@
 import type { Target } from "../../src/graph/session.ts";
-import { pixelShuffle, resize } from "../../src/nn/layers/arrange.ts";
-import { averagePool, maxout, maxPool } from "../../src/nn/layers/pool.ts";
+import { adaptivePool } from "../../src/nn/layers/adaptive.ts";
+import { pixelShuffle } from "../../src/nn/layers/arrange.ts";
+import { averagePool, maxout, maxPool, powerPool } from "../../src/nn/layers/pool.ts";
+import { resize } from "../../src/nn/layers/resize.ts";
 import type { Layer } from "../../src/nn/scope.ts";
 import { type Case, eachCase } from "./cases.ts";
 import { judge } from "./judge.ts";
@@ -9,42 +11,29 @@ const check = (layer: (one: Case) => Layer) => (one: Case, target: Target) =>
   judge(target, { layer: layer(one), x: one.tensor("x"), y: one.tensor("y"), gradY: one.tensor("grad_y"), gradX: one.tensor("grad_x") });
 
 function pool({ asked }: Case): Layer {
-  const { kernel, stride, padding, dilation } = asked as Record<string, number[]>;
+  const { kernel, stride, padding, dilation, output_size: size } = asked as Record<string, number[]>;
+  const { kind, p, ceil_mode: ceil } = asked as { kind: string; p: number; ceil_mode: boolean };
+  if (kind.startsWith("adaptive")) return adaptivePool(size, kind === "adaptive_max" ? "max" : "average");
+  if (kind === "lp") return powerPool(p, kernel, { stride });
+  if (kind === "max") return maxPool(kernel, { stride, padding, dilation, ceil });
+  return averagePool(kernel, { stride, padding, ceil, countPadding: asked.count_include_pad === true });
+}
+
+function rearranging({ asked }: Case): Layer {
   const {
     kind,
-    ceil_mode: ceil,
-    count_include_pad: countPadding,
-  } = asked as { kind: string; ceil_mode: boolean; count_include_pad: boolean };
-  return kind === "max"
-    ? maxPool(kernel, { stride, padding, dilation, ceil })
-    : averagePool(kernel, { stride, padding, ceil, countPadding });
+    factor,
+    size,
+    align_corners: alignCorners,
+  } = asked as { kind: string; factor: number; size: number[]; align_corners: boolean };
+  if (kind === "pixel_shuffle") return pixelShuffle(factor);
+  return resize({ size, method: kind === "bicubic" ? "cubic" : "linear", alignCorners });
 }
 
-const notCovered: Record<string, string> = {
-  adaptive_avg: "windows of several extents in one layer are no layer yet",
-  adaptive_max: "windows of several extents in one layer are no layer yet",
-  lp: "the mean of powers is no layer yet",
-};
-
-for (const [axes, count] of [10, 18, 8].entries()) {
-  eachCase(`pool${axes + 1}d`, count, check(pool), ({ asked }) => notCovered[String(asked.kind)] ?? null);
-}
+for (const [axes, count] of [10, 18, 8].entries()) eachCase(`pool${axes + 1}d`, count, check(pool));
 eachCase(
   "maxout",
   4,
   check(({ asked }) => maxout(Number(asked.pieces))),
 );
-eachCase(
-  "resize",
-  8,
-  check(({ asked }) => {
-    const {
-      kind,
-      factor,
-      size,
-      align_corners: alignCorners,
-    } = asked as { kind: string; factor: number; size: number[]; align_corners: boolean };
-    if (kind === "pixel_shuffle") return pixelShuffle(factor);
-    return resize({ size, method: kind === "bicubic" ? "cubic" : "linear", alignCorners });
-  }),
-);
+eachCase("resize", 8, check(rearranging));

@@ -8,13 +8,15 @@ import { referenceTarget } from "../../targets/reference/session.ts";
 import { initialCells } from "../initialisers.ts";
 import { type Layer, TracingScope } from "../scope.ts";
 import { parametricRelu, relu } from "./activation.ts";
-import { crop, flatten, pad, pixelShuffle, reshape, resize, upsample } from "./arrange.ts";
+import { adaptivePool } from "./adaptive.ts";
+import { crop, flatten, pad, pixelShuffle, reshape, upsample } from "./arrange.ts";
 import { concatenated, identity, named, parallel, residual, sequential } from "./compose.ts";
 import { dropout } from "./dropout.ts";
 import { layer } from "./layer.ts";
 import { conv, dense, depthwiseConv, localConv, tiledConv, transposedConv } from "./linear.ts";
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm } from "./normalise.ts";
-import { averagePool, globalPool, maxout, maxPool } from "./pool.ts";
+import { averagePool, globalPool, maxout, maxPool, powerPool } from "./pool.ts";
+import { resize } from "./resize.ts";
 
 /** Traces a layer on examples of a shape. */
 function trace(net: Layer, shape: readonly number[], { examples = 2, training = true } = {}) {
@@ -85,6 +87,8 @@ test("shapes of every layer", () => {
     [maxPool(3, { stride: 2, padding: 1 }), [2, 9], [2, 5]],
     [maxPool(2, { ceil: true }), [2, 9], [2, 5]],
     [averagePool([2, 3]), [2, 9, 9], [2, 4, 3]],
+    [powerPool(2, 3), [2, 9], [2, 3]],
+    [adaptivePool([3, 20], "max"), [2, 9, 9], [2, 3, 20]],
     [globalPool(), [2, 9, 9], [2, 1, 1]],
     [globalPool("max"), [2, 9, 8, 7], [2, 1, 1, 1]],
     [maxout(3), [6, 4], [2, 4]],
@@ -200,6 +204,7 @@ test("shapes that do not fit: where, and the arithmetic", () => {
       [2, 4],
       /^ToeplitzError: averagePool: padding on axis 0: expected every window to hold a cell of the 4 of the input/,
     ],
+    [adaptivePool([2, 0]), [6, 8, 8], /adaptivePool: extents: expected whole numbers >= 1; received \[2, 0\]/],
     [maxout(4), [6, 2], /^ToeplitzError: maxout: pieces: expected a divisor of the 6 channels; received 4/],
     [groupNorm(4), [6, 2], /^ToeplitzError: groupNorm: groups: expected a divisor of the 6 channels; received 4/],
     [
@@ -221,6 +226,7 @@ test("shapes that do not fit: where, and the arithmetic", () => {
     () => sequential(relu as never),
     /sequential: layer 0: expected a layer, such as relu\(\); received function\. Call the function that makes it\./,
   );
+  assert.throws(() => powerPool(0.5, 2), /powerPool: p: expected >= 1; received 0.5/);
   assert.throws(() => dropout(1), /dropout: rate: expected >= 0 and < 1; received 1/);
 });
 

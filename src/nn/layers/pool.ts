@@ -1,7 +1,7 @@
 import { fail, Problems } from "../../base/errors.ts";
 import { tensor } from "../../graph/trace.ts";
 import { type Padding, paddingCells } from "../../grid/axis.ts";
-import { call, operand, type Value } from "../../ops/contract.ts";
+import { call, constant, operand, type Value } from "../../ops/contract.ts";
 import { forward } from "../../ops/grid-linear/index.ts";
 import { maxWindow, mean, pointwise } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
@@ -121,15 +121,37 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
       );
     const even = counted.every((cells) => cells.every((count) => count === cells[0]));
     const fill = even ? 1 / counted.reduce((product, [count]) => product * count, 1) : 1;
-    const kernel = input.graph.constant({ shape: [channels, 1, ...axes.map((axis) => axis.kernel)], fill });
-    const padding = axes.map(({ low }, i) => ({ low, high: highs[i] }));
-    const sums = forward(
-      { kernel: axes.map((axis) => axis.kernel), stride: axes.map((axis) => axis.stride), padding, groups: channels },
-      kernel,
-      input,
-    );
+    const reaching = axes.map((axis, i) => ({ ...axis, high: highs[i] }));
+    const sums = windowSums(input, reaching, channels, fill);
     return even ? sums : pointwise(call("multiply", operand(0), operand(1)), [sums, reciprocals(input, counted)]);
   });
+}
+
+/**
+ * (sum over every window of |V|^p)^(1/p): between the sum (p = 1) and the largest (p = infinity).
+ * Source: Gulcehre et al. 2014, eq. 3.
+ * Shapes: as maxPool.
+ * Throws: when p < 1, or a window does not fit.
+ */
+export function powerPool(p: number, extent: PerAxis<number>, options: Omit<PoolOptions, "ceil"> = {}): Layer {
+  if (!(p >= 1 && Number.isFinite(p))) fail("powerPool", "", "p", ">= 1", p, "Use maxPool for the largest.");
+  return layer("powerPool", { p, size: extent, ...options }, (input) => {
+    const { channels } = partsOf(input, "powerPool");
+    const axes = poolAxes("powerPool", input, extent, options);
+    const powers = pointwise(call("power", call("abs", operand(0)), constant(p)), [input]);
+    return pointwise(call("power", operand(0), constant(1 / p)), [windowSums(powers, axes, channels, 1)]);
+  });
+}
+
+/** Sum of every window of each channel by itself, times `scale`. */
+function windowSums(input: Value, axes: readonly PoolAxis[], channels: number, scale: number): Value {
+  const kernel = input.graph.constant({ shape: [channels, 1, ...axes.map((axis) => axis.kernel)], fill: scale });
+  const padding = axes.map(({ low, high }) => ({ low, high }));
+  return forward(
+    { kernel: axes.map((axis) => axis.kernel), stride: axes.map((axis) => axis.stride), padding, groups: channels },
+    kernel,
+    input,
+  );
 }
 
 /** 1 / (product of the counts) of every window, [1, ...m]. */
