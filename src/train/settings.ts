@@ -137,7 +137,10 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
   const warmup = options.warmup ?? 0.1;
   const schedule =
     typeof name === "function" ? name : name === "cosine" ? cosineRate(learningRate, { warmup }) : schedules[name](learningRate);
-  const smoothing = options.labelSmoothing ?? 0;
+  const photographs = isPhotograph(data);
+  // few photographs are learnt by heart at once: softened labels and averaged weights keep the net general
+  const few = photographs && count < 5000;
+  const smoothing = options.labelSmoothing ?? (few ? 0.1 : 0);
   const plain: PlainSettings = {
     epochs: options.epochs ?? epochsFor(count),
     batch: Math.min(options.batch ?? batchFor(count), count),
@@ -147,11 +150,11 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     schedule: typeof name === "function" ? "of the user's own" : name,
     warmup,
     loss: options.loss === undefined ? `cross-entropy${smoothing > 0 ? `, label smoothing ${smoothing}` : ""}` : "of the user's own",
-    augment: options.augment ?? (isPhotograph(data) ? augmentations.photographs : augmentations.none),
+    augment: options.augment ?? (photographs ? augmentations.photographs : augmentations.none),
     seed: options.seed ?? 0,
     patience: options.patience ?? null,
     clip: options.clip ?? {},
-    average: options.average ?? 0,
+    average: options.average ?? (few ? 0.99 : 0),
   };
   return {
     ...plain,
