@@ -73,8 +73,12 @@ test("rings of imports are found, also of types", () => {
   assert.deepEqual(check({ ...files, "plan/c.ts": "" }), []);
 });
 
-test("what a page loads may not need Node, except late", () => {
+test("what a page loads may not need Node, nor late what bundles for pages hold", () => {
   const files = { "index.ts": 'export * from "./nn/layers.ts";', "nn/layers.ts": 'import { readFile } from "node:fs";' };
   assert.deepEqual(check(files), ["src/nn/layers.ts:1: a page would load node:fs, by index.ts -> nn/layers.ts"]);
-  assert.deepEqual(check({ ...files, "nn/layers.ts": 'const fs = await import("node:fs");' }), []);
+  const late = { "index.ts": 'const files = await import("./data/files.js");', "data/files.ts": 'const fs = await import("node:fs");' };
+  assert.deepEqual(check(late), ["src/data/files.ts:1: a page would load node:fs, by index.ts -> data/files.ts"]);
+  assert.deepEqual(checkLayers(new Map(Object.entries(late)), new Set(["data/files.ts"])), []);
+  const now = { ...late, "index.ts": 'export * from "./data/files.ts";' };
+  assert.equal(checkLayers(new Map(Object.entries(now)), new Set(["data/files.ts"])).length, 1);
 });

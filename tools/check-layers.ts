@@ -2,10 +2,11 @@
  * Proves that imports of src point one way, as `layers.ts` says, and that no files import one another in a ring (values and types alike);
  * and that nothing a page can load needs Node. `node tools/check-layers.ts`
  */
-import { posix } from "node:path";
+import { readFileSync } from "node:fs";
+import { join, posix } from "node:path";
 import ts from "typescript";
 import { browserEntries, type Layer, layers } from "./layers.ts";
-import { readSources } from "./source-files.ts";
+import { readSources, root } from "./source-files.ts";
 
 interface Import {
   readonly specifier: string;
@@ -117,17 +118,22 @@ function findRings(edges: ReadonlyMap<string, readonly string[]>): string[][] {
   return rings;
 }
 
-/** Why a page cannot load an entry: each `node:` import on a chain of plain imports, with the chain. */
-function findNodeImports(modules: ReadonlyMap<string, Module>): string[] {
+/**
+ * Why a page cannot load an entry, or a bundle for pages not hold it: each `node:` import on a chain of imports, with the chain. Late imports
+ * count too, since bundlers follow them, but for files that `browser` in package.json leaves out of bundles.
+ */
+function findNodeImports(modules: ReadonlyMap<string, Module>, leftOut: ReadonlySet<string>): string[] {
   const found: string[] = [];
   const seen = new Set<string>();
   const visit = (path: string, chain: readonly string[]): void => {
     const module = modules.get(path);
     if (module === undefined || seen.has(path)) return;
     seen.add(path);
-    for (const one of module.imports.filter(({ kind }) => kind === "value")) {
-      if (isLocal(one.specifier)) visit(resolve(path, one.specifier), [...chain, path]);
-      else if (one.specifier.startsWith("node:")) {
+    for (const one of module.imports.filter(({ kind }) => kind !== "type")) {
+      if (isLocal(one.specifier)) {
+        const next = resolve(path, one.specifier).replace(/\.js$/, ".ts");
+        if (one.kind === "value" || !leftOut.has(next)) visit(next, [...chain, path]);
+      } else if (one.specifier.startsWith("node:")) {
         found.push(`src/${path}:${one.line}: a page would load ${one.specifier}, by ${[...chain, path].join(" -> ")}`);
       }
     }
@@ -136,8 +142,8 @@ function findNodeImports(modules: ReadonlyMap<string, Module>): string[] {
   return found;
 }
 
-/** Every breach, one line each. `sources`: path below src and text; tests are exempt. */
-export function checkLayers(sources: ReadonlyMap<string, string>): string[] {
+/** Every breach, one line each. `sources`: path below src and text; tests are exempt. `leftOut`: paths that bundles for pages leave out. */
+export function checkLayers(sources: ReadonlyMap<string, string>, leftOut: ReadonlySet<string> = new Set()): string[] {
   const modules = new Map<string, Module>();
   for (const [path, text] of sources) {
     if (!path.endsWith(".test.ts")) modules.set(path, { path, ...placeOf(path), imports: importsOf(path, text) });
@@ -159,12 +165,15 @@ export function checkLayers(sources: ReadonlyMap<string, string>): string[] {
     );
   }
   for (const ring of findRings(edges)) breaches.push(`ring of imports: ${ring.map((path) => `src/${path}`).join(", ")}`);
-  return [...breaches, ...findNodeImports(modules)];
+  return [...breaches, ...findNodeImports(modules, leftOut)];
 }
 
 if (import.meta.main) {
   const sources = new Map([...readSources("src/**/*.ts")].map(([path, text]) => [path.replace(/^src\//, ""), text]));
-  const breaches = checkLayers(sources);
+  const { browser } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { browser: Readonly<Record<string, false>> };
+  const leftOut = Object.keys(browser).map((file) => file.replace(/^\.\/dist\//, "").replace(/\.js$/, ".ts"));
+  const missing = leftOut.filter((path) => !sources.has(path)).map((path) => `package.json: browser names src/${path}, which is not there`);
+  const breaches = [...missing, ...checkLayers(sources, new Set(leftOut))];
   for (const breach of breaches) console.error(breach);
   console.log(`layers: ${sources.size} files, ${layers.length} rows, ${breaches.length} breaches`);
   process.exitCode = breaches.length === 0 ? 0 : 1;

@@ -65,7 +65,7 @@ async function serve(request: Request, post: (reply: Answer) => void): Promise<v
 }
 
 if (typeof process === "object" && process.release?.name === "node") {
-  const { parentPort } = await import("node:worker_threads");
+  const { parentPort } = await import("./node-threads.ts");
   parentPort?.on("message", (request: Request) => serve(request, (reply) => parentPort.postMessage(reply)));
 } else {
   const scope = globalThis as unknown as { onmessage: (event: MessageEvent<Request>) => void; postMessage(message: Answer): void };

@@ -2,7 +2,8 @@ import { Worker } from "node:worker_threads";
 import { fail } from "../base/errors.ts";
 import type { Failure, Request } from "./batch-worker.ts";
 import type { ExampleData } from "./dataset.ts";
-import { errorOf, workerUrl } from "./threads.ts";
+import { workerUrl } from "./node-threads.ts";
+import { errorOf } from "./threads.ts";
 
 /** Reads examples at once, though their decoder answers later: the calling thread sleeps until another one is done. */
 export interface BlockingReader {

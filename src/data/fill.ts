@@ -1,6 +1,5 @@
-import { fail } from "../base/errors.ts";
 import { type Augmenter, augmenter } from "./augment.ts";
-import type { AugmentJob, ExampleData, FileExamples, FillJob } from "./dataset.ts";
+import type { AugmentJob, ExampleData, FillJob } from "./dataset.ts";
 import { normaliseInto, type Scale, scaleOf } from "./normalise.ts";
 
 /** Fills batches; the same code in the thread of training and beside it, hence the same bits. */
@@ -30,7 +29,9 @@ export function openFiller(data: ExampleData): Filler {
       load: async (row) => pixels.slice(row * cells, (row + 1) * cells),
     };
   }
-  const load = pictureLoader(place, shape);
+  // late, because a page has no files and bundles for pages leave it out: see `browser` in package.json
+  const loader = import("./picture-loader.ts").then(({ pictureLoader }) => pictureLoader(place, shape));
+  const load = async (row: number): Promise<Uint8Array> => (await loader)(row);
   return {
     async fill({ rows, ids, into, augment }) {
       const write = writer(shape, scale, augment);
@@ -46,25 +47,4 @@ export function openFiller(data: ExampleData): Filler {
 function writer(shape: readonly number[], scale: Scale, augment: AugmentJob | undefined): Augmenter {
   if (augment !== undefined) return augmenter(augment.augmentation, shape, scale, augment.seed, augment.epoch);
   return ({ pixels, from }, into, offset) => normaliseInto(pixels, from, scale, into, offset);
-}
-
-/** Decodes pictures by their row. Throws ToeplitzError when a file cannot be read any more. */
-function pictureLoader(place: FileExamples, [channels, height, width]: readonly number[]): (row: number) => Promise<Uint8Array> {
-  const decoder = import("./decode.ts").then(async (module) => ({
-    decode: await module.openDecoder(place.decoder, place.maximumPixels),
-    writePlanes: module.writePlanes,
-    readFile: (await import("node:fs/promises")).readFile,
-  }));
-  return async (row) => {
-    const { decode, writePlanes, readFile } = await decoder;
-    const path = place.paths[row];
-    const raster = await readFile(path).then(
-      (bytes) => decode(bytes, width, height),
-      (error: Error) => ({ fault: error.message }),
-    );
-    if ("fault" in raster) fail("data", path, "picture", "one that could be read when the set was opened", raster.fault);
-    const pixels = new Uint8Array(channels * height * width);
-    writePlanes(raster, channels, pixels, 0);
-    return pixels;
-  };
 }

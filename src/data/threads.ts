@@ -12,9 +12,6 @@ export function sharedBytes(length: number): ArrayBuffer {
   return canShare ? (new SharedArrayBuffer(length) as unknown as ArrayBuffer) : new ArrayBuffer(length);
 }
 
-/** The module that runs in the threads, beside this one: TypeScript in the source tree, JavaScript in the package. */
-export const workerUrl = new URL(`./batch-worker${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`, import.meta.url);
-
 /** The two kinds of threads (Node's and the browser's), seen alike. */
 interface Thread {
   post(request: Request): void;
@@ -30,7 +27,7 @@ interface Listener {
 
 async function startThread(listener: Listener): Promise<Thread | undefined> {
   if (typeof process === "object" && process.release?.name === "node") {
-    const { Worker } = await import("node:worker_threads");
+    const { Worker, workerUrl } = await import("./node-threads.ts");
     const worker = new Worker(workerUrl);
     worker.unref();
     worker.on("message", (answer: Answer) => listener.answer(answer));
@@ -43,7 +40,8 @@ async function startThread(listener: Listener): Promise<Thread | undefined> {
     };
   }
   if (typeof Worker !== "function") return undefined;
-  const worker = new Worker(workerUrl, { type: "module" });
+  // in these words, by which bundlers know a worker; a page only ever has the JavaScript
+  const worker = new Worker(new URL("./batch-worker.js", import.meta.url), { type: "module" });
   worker.onmessage = ({ data }: MessageEvent<Answer>) => listener.answer(data);
   worker.onerror = (event) => listener.broken(event.message ?? "it could not be loaded");
   return { post: (request) => worker.postMessage(request), hold: () => {}, end: async () => worker.terminate() };

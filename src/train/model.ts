@@ -170,8 +170,10 @@ export class Model {
     return writeSafetensors(this.tensors, { format, graph, layers: JSON.stringify(layers), description: JSON.stringify(rest) });
   }
 
-  /** Writes the model file, whole or not at all (Node). */
+  /** Writes the model file, whole or not at all. Throws: in a page, which has no files. */
   async save(path: string): Promise<void> {
+    if (typeof process === "undefined")
+      fail("model", path, "place to save to", "a file of Node", "a page", "Offer the bytes of encode() as a download.");
     const { writeFileWhole } = await import("../formats/write-file.ts");
     await writeFileWhole(path, this.encode());
   }

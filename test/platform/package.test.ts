@@ -4,7 +4,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { root } from "../../tools/source-files.ts";
+import { assertTrained, bitsOf, hasWideUnits, oracle, steps } from "./expected.ts";
 import { entries, installPackage, nodes, runModule } from "./package.ts";
+import { type SmallResult, trainingBody } from "./small-training.ts";
 
 const installed = installPackage();
 after(() => installed.remove());
@@ -50,6 +52,41 @@ for (const [major, node] of nodes) {
     assert.match(stdout, /train/);
   });
 }
+
+/** The best tier of each Node: relaxed SIMD is behind a flag on 20, 256-bit code comes with the flag of 24. */
+const bestTier = (major: number): "wide" | "relaxed" => (major >= 24 && hasWideUnits() ? "wide" : "relaxed");
+const expected = oracle();
+
+for (const [major, node] of nodes) {
+  test(`Node ${major} trains on its best tier and on the plain one, with the same bits for 1 and 2 threads`, async () => {
+    const asked = [
+      ...[1, 2].map((threads) => ({ steps, threads })),
+      ...[1, 2].map((threads) => ({ steps, threads, tier: "plain" as const })),
+    ];
+    const body = `${trainingBody("toeplitz", "toeplitz/node", asked)}\nconsole.log(JSON.stringify(results));`;
+    const found = runModule(node, installed, body) as SmallResult[];
+    const best = bestTier(major);
+    assert.deepEqual(
+      found.map(({ description }) => description),
+      [`wasm ${best}, 1 thread`, `wasm ${best}, 2 threads`, "wasm plain, 1 thread", "wasm plain, 2 threads"],
+    );
+    for (const one of found) assertTrained(one, await expected);
+    assert.deepEqual(bitsOf(found[1]), bitsOf(found[0]));
+    assert.deepEqual(bitsOf(found[3]), bitsOf(found[2]));
+  });
+}
+
+test("Node 20 has no relaxed SIMD and Node 24 no 256-bit code where the flags are left alone", () => {
+  const body = `${trainingBody("toeplitz", "toeplitz/node", [{ steps, threads: 1 }])}\nconsole.log(JSON.stringify(results));`;
+  for (const [major, tier] of [
+    [20, "plain"],
+    [22, "relaxed"],
+    [24, "relaxed"],
+  ] as const) {
+    const [{ description }] = runModule(nodes.get(major) ?? "", installed, body, { env: { TOEPLITZ_V8_FLAGS: "0" } }) as SmallResult[];
+    assert.equal(description, `wasm ${tier}, 1 thread`, `Node ${major}`);
+  }
+});
 
 test("the types hold in a user's strict project, without Node's types for the entries of a page", () => {
   const compile = (types: readonly string[], names: readonly string[]): void => {

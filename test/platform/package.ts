@@ -39,14 +39,22 @@ export function installPackage(): Installed {
   return { folder, files, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
+export interface RunOptions {
+  readonly seconds?: number;
+  /** Variables of the environment beside the inherited ones. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /**
  * Runs a module in the user's folder and returns what it prints as JSON. Throws with everything it printed when it fails or takes longer
  * than `seconds`.
  *
  * Example: `runModule(nodes.get(20), installed, 'import { conv } from "toeplitz"; console.log(JSON.stringify(typeof conv));')`
  */
-export function runModule(node: string, { folder }: Installed, source: string, seconds = 60): unknown {
+export function runModule(node: string, { folder }: Installed, source: string, { seconds = 60, env = {} }: RunOptions = {}): unknown {
   const file = join(folder, "main.mjs");
   writeFileSync(file, source);
-  return JSON.parse(execFileSync(node, [file], { cwd: folder, encoding: "utf8", timeout: seconds * 1000 }));
+  return JSON.parse(
+    execFileSync(node, [file], { cwd: folder, encoding: "utf8", timeout: seconds * 1000, env: { ...process.env, ...env } }),
+  );
 }
