@@ -117,6 +117,8 @@ export interface Algorithm<P = unknown> {
   readonly id: string;
   /** Name of the operator it computes. */
   readonly operator: string;
+  /** How many times the rounding of a plain sum of products its own may be, as measured. Absent: 1, and small integers come out exactly. */
+  readonly rounding?: number;
   /** What it can read and write for this plan; empty when it cannot. */
   layouts(plan: P, fusion: Fusion | null, device: Device): readonly LayoutChoice[];
   /** Why it does not take this plan, as a sentence for `explain()`; null when it does. */

@@ -7,12 +7,21 @@ import { operandMap, type PointwisePlan } from "../../src/ops/pointwise/index.ts
 import { eachFold } from "../../src/ops/reduce/fold.ts";
 import { type MomentsPlan, momentsOperator } from "../../src/ops/reduce/index.ts";
 import type { WindowPlan } from "../../src/ops/window/index.ts";
-import { type Estimate, epsilon, Rounding } from "./rounding.ts";
+import { epsilon, Rounding } from "./rounding.ts";
 
 /** The oracle's results, and how far an f32 result may be from them, cell by cell: nothing is picked by hand. */
 export interface Expected {
   readonly values: readonly Float64Array[];
-  readonly errors: readonly Float64Array[];
+  errors(): readonly Float64Array[];
+}
+
+/** Worked out when it is asked for, and then kept. */
+export function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 type Judge = (operator: Operator, plan: unknown, inputs: readonly Float64Array[]) => Float64Array[];
@@ -62,29 +71,42 @@ const statistics: Judge = (_operator, given, inputs) => {
   return [mean, rounded];
 };
 
-/** Cells of the operands of a broadcast formula, one result cell after another. */
-function eachCell(output: TensorType, types: readonly TensorType[], visit: (cell: number, from: readonly number[]) => void): void {
-  const rank = output.shape.length;
-  const maps = types.map((type) => operandMap(type, rank));
-  const position = new Array<number>(rank).fill(0);
+/** For every cell of the result, the cell of an operand that a broadcast formula reads beside it. */
+function cellsBeside(output: TensorType, type: TensorType): Int32Array {
+  const { extents, steps } = operandMap(type, output.shape.length);
+  let cells = Int32Array.of(0);
+  output.shape.forEach((extent, axis) => {
+    const next = new Int32Array(cells.length * extent);
+    for (let i = 0; i < cells.length; i++)
+      for (let j = 0; j < extent; j++) next[i * extent + j] = cells[i] + (j % extents[axis]) * steps[axis];
+    cells = next;
+  });
+  return cells;
+}
+
+/** Calls with every cell of the result and the operands' values there; the list of values is the same one every time. */
+function eachCell(
+  output: TensorType,
+  operands: readonly { readonly type: TensorType; readonly cells: Float64Array }[],
+  visit: (cell: number, given: Float64Array) => void,
+): void {
+  const maps = operands.map(({ type }) => cellsBeside(output, type));
+  const given = new Float64Array(operands.length);
   const count = size(output.shape);
   for (let cell = 0; cell < count; cell++) {
-    const from = maps.map(({ extents, steps }) => position.reduce((sum, at, axis) => sum + (at % extents[axis]) * steps[axis], 0));
-    visit(cell, from);
-    for (let axis = rank - 1; axis >= 0 && ++position[axis] === output.shape[axis]; axis--) position[axis] = 0;
+    for (let i = 0; i < maps.length; i++) given[i] = operands[i].cells[maps[i][cell]];
+    visit(cell, given);
   }
 }
 
-const pointwise: Judge = (_operator, given, inputs) => {
-  const { operands, expression, output } = given as PointwisePlan;
+const pointwise: Judge = (_operator, plan, inputs) => {
+  const { operands, expression, output } = plan as PointwisePlan;
   const rounding = new Rounding(expression);
   const errors = new Float64Array(size(output.shape));
   const none = new Float64Array(operands.length);
-  eachCell(output, operands, (cell, from) => {
-    errors[cell] = rounding.at(
-      from.map((at, i) => inputs[i][at]),
-      none,
-    ).error;
+  const given = operands.map((type, i) => ({ type, cells: inputs[i] }));
+  eachCell(output, given, (cell, values) => {
+    errors[cell] = rounding.at(values, none).error;
   });
   return [errors];
 };
@@ -104,32 +126,29 @@ const judges: Readonly<Record<string, Judge>> = {
 export function expect(operator: Operator, plan: unknown, inputs: readonly Float64Array[]): Expected {
   const judge = judges[operator.name];
   if (judge === undefined) throw new Error(`no bound for operator ${operator.name}: add it to test/laws/bounds.ts`);
-  return { values: operator.reference(plan, inputs), errors: judge(operator, plan, inputs) };
+  return { values: operator.reference(plan, inputs), errors: once(() => judge(operator, plan, inputs)) };
 }
 
-/** What a fused formula makes of a result: operand 0 carries the result's own error. */
-export function expectFused(
-  bare: Expected,
-  output: TensorType,
-  fusion: Fusion,
-  operands: readonly Float64Array[],
-  bounded: boolean,
-): Expected {
-  if (!bounded) {
-    const formula = compile(fusion.epilogue);
-    const cells = new Float64Array(size(output.shape));
-    eachCell(output, fusion.operands, (cell, from) => {
-      cells[cell] = formula([bare.values[0][cell], ...from.map((at, i) => operands[i][at])]);
-    });
-    return { values: [cells], errors: [] };
-  }
-  const rounding = new Rounding(fusion.epilogue);
-  const made: Estimate[] = [];
-  eachCell(output, fusion.operands, (cell, from) => {
-    const values = [bare.values[0][cell], ...from.map((at, i) => operands[i][at])];
-    made.push(rounding.at(values, [bare.errors[0][cell], ...operands.map(() => 0)]));
+/** What a fused formula makes of a result: operand 0 carries the result's own error, `rounding` times as large as the oracle's judge says. */
+export function expectFused(bare: Expected, output: TensorType, fusion: Fusion, operands: readonly Float64Array[], rounding = 1): Expected {
+  const formula = compile(fusion.epilogue);
+  const values = new Float64Array(size(output.shape));
+  const given = [{ type: output, cells: bare.values[0] }, ...fusion.operands.map((type, i) => ({ type, cells: operands[i] }))];
+  eachCell(output, given, (cell, own) => {
+    values[cell] = formula(own);
   });
-  return { values: [Float64Array.from(made, ({ value }) => value)], errors: [Float64Array.from(made, ({ error }) => error)] };
+  const errors = once(() => {
+    const formulaErrors = new Rounding(fusion.epilogue);
+    const made = new Float64Array(values.length);
+    const [of] = bare.errors();
+    const start = new Float64Array(given.length);
+    eachCell(output, given, (cell, own) => {
+      start[0] = rounding * of[cell];
+      made[cell] = formulaErrors.at(own, start).error;
+    });
+    return [made];
+  });
+  return { values: [values], errors };
 }
 
 /** Functions that give integers for integers, without rounding. */

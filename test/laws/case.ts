@@ -1,6 +1,6 @@
 import { type Random, random } from "../../src/base/random.ts";
 import type { Operator } from "../../src/ops/contract.ts";
-import { type Expected, expect, expectFused, isExactOnIntegers, isIntegral } from "./bounds.ts";
+import { type Expected, expect, expectFused, isExactOnIntegers, isIntegral, once } from "./bounds.ts";
 import { cellsFor, type Kind, operandCells } from "./cells.ts";
 import { fusionsFor, type NamedFusion } from "./fusions.ts";
 
@@ -12,27 +12,22 @@ export interface Data {
   readonly bounded: boolean;
 }
 
-const once = <T>(make: () => T): (() => T) => {
-  let made: { readonly value: T } | null = null;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
-};
+/** Bounds that every cell keeps but one that has to be NaN and is not. */
+export const endless = (values: readonly Float64Array[]): Float64Array[] =>
+  values.map((cells) => cells.map(() => Number.POSITIVE_INFINITY));
 
-/** A NaN in the operand that the padding does not surround also meets the padding's zeros: then only its own cells are certain. */
-function allowNaN(operator: Operator, inputs: readonly Float64Array[], { values, errors }: Expected): Expected {
-  const unsure = operator.name === "grid-linear" && inputs[0].some(Number.isNaN);
-  return { values, errors: unsure ? errors.map((cells) => cells.map(() => Number.POSITIVE_INFINITY)) : errors };
-}
+/**
+ * How a case is tried: `named` (from problems.txt) in every layout, `sampled` in one of them, `large` (named too, with several
+ * chunks) on whole numbers alone.
+ */
+export type Sort = "named" | "sampled" | "large";
 
 /** A plan with its data: one case for all algorithms that may take it. */
 export class Case {
   readonly operator: Operator;
   readonly plan: unknown;
   readonly seed: number;
-  /** From problems.txt: tried in every layout. */
-  readonly named: boolean;
+  readonly sort: Sort;
   readonly line: string;
   readonly exact: boolean;
   readonly fusions: readonly NamedFusion[];
@@ -43,11 +38,11 @@ export class Case {
   readonly short = once(() => this.#short());
   readonly #fused = new Map<string, Data>();
 
-  constructor(operator: Operator, plan: unknown, seed: number, named: boolean) {
+  constructor(operator: Operator, plan: unknown, seed: number, sort: Sort) {
     this.operator = operator;
     this.plan = plan;
     this.seed = seed;
-    this.named = named;
+    this.sort = sort;
     this.line = operator.line(plan);
     this.exact = isExactOnIntegers(operator, plan);
     this.fusions = fusionsFor(operator, plan);
@@ -59,12 +54,7 @@ export class Case {
 
   #data(kind: Kind, plan: unknown): Data {
     const inputs = cellsFor(this.operator, plan, this.draw({ integers: 1, reals: 2, nans: 3 }[kind]), kind);
-    const expected = expect(this.operator, plan, inputs);
-    return {
-      inputs,
-      expected: kind === "nans" ? allowNaN(this.operator, inputs, expected) : expected,
-      bounded: kind !== "integers" || !this.exact,
-    };
+    return { inputs, expected: expect(this.operator, plan, inputs), bounded: kind !== "integers" || !this.exact };
   }
 
   #short(): { readonly data: Data; readonly examples: number } | null {
@@ -75,15 +65,15 @@ export class Case {
     return { data: this.#data(this.exact ? "integers" : "reals", plan), examples };
   }
 
-  fused({ name, fusion }: NamedFusion, kind: Kind): Data {
-    const key = `${name} ${kind}`;
+  /** `rounding`: that of the algorithm, in units of a plain sum's. */
+  fused({ name, fusion }: NamedFusion, kind: Kind, rounding = 1): Data {
+    const key = `${name} ${kind} ${rounding}`;
     const known = this.#fused.get(key);
     if (known !== undefined) return known;
     const bare = this[kind]();
     const operands = operandCells(fusion.operands, this.draw(5), kind);
-    const bounded = bare.bounded || !isIntegral(fusion.epilogue);
-    const expected = expectFused(bare.expected, this.operator.outputs(this.plan)[0], fusion, operands, bounded);
-    const made = { inputs: [...bare.inputs, ...operands], expected, bounded };
+    const expected = expectFused(bare.expected, this.operator.outputs(this.plan)[0], fusion, operands, rounding);
+    const made = { inputs: [...bare.inputs, ...operands], expected, bounded: bare.bounded || !isIntegral(fusion.epilogue) };
     this.#fused.set(key, made);
     return made;
   }

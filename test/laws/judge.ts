@@ -3,7 +3,7 @@ import { printType } from "../../src/base/types.ts";
 import type { Algorithm, Device, LayoutChoice } from "../../src/ops/contract.ts";
 import { printExpression } from "../../src/ops/expression/print.ts";
 import { printLayout } from "../../src/ops/layout.ts";
-import type { Case, Data } from "./case.ts";
+import { type Case, type Data, endless } from "./case.ts";
 import type { NamedFusion } from "./fusions.ts";
 import { runAlone, type Trial, type TrialResult } from "./isolated.ts";
 
@@ -20,6 +20,8 @@ export interface Verdict {
   refused: number;
   /** Fusions that were taken. */
   fused: number;
+  /** The most chunks that a step had. */
+  chunks: number;
 }
 
 const place = (cell: number, shape: readonly number[]): string =>
@@ -64,7 +66,7 @@ export function shuffled(seed: number): (chunks: number) => readonly number[] {
 
 /** One algorithm on one case and one device. */
 export class Judge {
-  readonly verdict: Verdict = { broken: [], accepted: 0, refused: 0, fused: 0 };
+  readonly verdict: Verdict = { broken: [], accepted: 0, refused: 0, fused: 0, chunks: 0 };
   readonly #algorithm: Algorithm;
   readonly #device: Device;
   readonly #own: Case;
@@ -75,20 +77,20 @@ export class Judge {
     this.#device = device;
   }
 
-  /** Tries the laws in the layouts that the algorithm accepts; of a sampled plan in one of them. */
+  /** Tries the laws in the layouts that the algorithm accepts. */
   run(): Verdict {
-    const { plan, line, seed, named, fusions } = this.#own;
+    const { line, seed, sort, fusions } = this.#own;
     const { accepted, refused } = this.#offers(null);
     this.verdict.accepted = accepted.length;
     this.verdict.refused = accepted.length === 0 ? 1 : refused;
-    const tried = named || accepted.length < 2 ? accepted : [accepted[seed % accepted.length]];
-    tried.forEach((choice, i) => this.#bare(choice, seed + i));
-    if (accepted.length === 0 && this.#algorithm.layouts(plan, null, this.#device).length === 0 && fusions.length === 0)
-      return this.verdict;
-    // each case tries a few; all cases together try all of them on every device
+    // each case tries a few layouts and fusions; all cases together try all of them on every device
     const turn = keyOf(...Array.from(line, (letter) => letter.charCodeAt(0)), seed, devices.indexOf(this.#device)) >>> 0;
+    const picked = accepted.length === 0 ? [] : [accepted[turn % accepted.length]];
+    if (sort === "large" && this.#device.tier === "relaxed") return this.verdict;
+    if (sort === "large") for (const choice of picked) this.#large(choice, turn);
+    else (sort === "named" ? accepted : picked).forEach((choice, i) => this.#bare(choice, seed + i));
     fusions.forEach((fusion, i) => {
-      if ((turn + i) % 5 === 0) this.#fusion(fusion, turn);
+      if (sort === "large" ? line.length % fusions.length === i : (turn + i) % 5 === 0) this.#fusion(fusion, turn);
     });
     return this.verdict;
   }
@@ -123,16 +125,25 @@ export class Judge {
     );
   }
 
-  #compare(
-    law: string,
-    choice: LayoutChoice,
-    { outputs, damage }: TrialResult,
-    { expected, bounded }: Data,
-    fusion: NamedFusion | null = null,
-  ): void {
+  #compare(law: string, choice: LayoutChoice, { outputs, damage }: TrialResult, data: Data, fusion: NamedFusion | null = null): void {
     const shapes = this.#own.operator.outputs(this.#own.plan).map(({ shape }) => shape);
-    this.#report(law, choice, wrongCells(outputs, expected.values, bounded ? expected.errors : null, shapes), fusion);
+    const { expected, bounded } = data;
+    const { rounding } = this.#algorithm;
+    const errors = bounded || rounding !== undefined ? this.#errors(law, choice, data, fusion === null ? (rounding ?? 1) : 1) : null;
+    this.#report(law, choice, wrongCells(outputs, expected.values, errors, shapes), fusion);
     this.#report("guard", choice, damage, fusion);
+  }
+
+  #errors(law: string, choice: LayoutChoice, { inputs, expected }: Data, rounding: number): readonly Float64Array[] {
+    if (law.endsWith("nan") && this.#spreads(choice, inputs)) return endless(expected.values);
+    return rounding === 1 ? expected.errors() : expected.errors().map((cells) => cells.map((cell) => rounding * cell));
+  }
+
+  /** A NaN may reach other cells than its own: through a transform, or where it meets the zeros of another operand's padding. */
+  #spreads(choice: LayoutChoice, inputs: readonly Float64Array[]): boolean {
+    if (this.#algorithm.rounding !== undefined) return true;
+    const padded = choice.inputs.map(({ halo }) => halo.some(({ low, high }) => low > 0 || high > 0));
+    return this.#algorithm.operator === "grid-linear" && padded.some((has, i) => has && inputs[1 - i].some(Number.isNaN));
   }
 
   /** Runs a trial; a trap breaks the law too. */
@@ -143,7 +154,9 @@ export class Judge {
   ): TrialResult | null {
     const { operator, plan } = this.#own;
     try {
-      return runAlone({ operator, algorithm: this.#algorithm, plan, device: this.#device, ...trial });
+      const made = runAlone({ operator, algorithm: this.#algorithm, plan, device: this.#device, ...trial });
+      this.verdict.chunks = Math.max(this.verdict.chunks, ...made.chunks);
+      return made;
     } catch (error) {
       this.#report(law, trial.choice ?? null, [String(error)], fusion);
       return null;
@@ -170,6 +183,20 @@ export class Judge {
     if (first?.emission.inPlace === true) this.#inPlace(choice, first);
   }
 
+  /** Several chunks, and example groups that end early. */
+  #large(choice: LayoutChoice, seed: number): void {
+    const own = this.#own;
+    const [law, data] = own.exact ? ["oracle-exact", own.integers()] : ["oracle-real", own.reals()];
+    const trial = { choice, inputs: data.inputs, outputHalo: { low: 2, high: 1, fill: 3 } };
+    const first = this.#try(law, trial);
+    if (first !== null) this.#compare(law, choice, first, data);
+    const again = this.#try("repeat", { ...trial, order: shuffled(seed) });
+    if (first !== null && again !== null) this.#same("repeat", choice, again, first);
+    const short = own.short();
+    const part = short === null ? null : this.#try("short-batch", { choice, inputs: short.data.inputs, examples: short.examples });
+    if (short !== null && part !== null) this.#compare("short-batch", choice, part, short.data);
+  }
+
   #same(law: string, choice: LayoutChoice, got: TrialResult, want: TrialResult, fusion: NamedFusion | null = null): void {
     const shapes = this.#own.operator.outputs(this.#own.plan).map(({ shape }) => shape);
     this.#report(law, choice, [...wrongCells(got.outputs, want.outputs, null, shapes), ...got.damage], fusion);
@@ -194,15 +221,16 @@ export class Judge {
     this.verdict.fused++;
     const choice = accepted[seed % accepted.length];
     const halos = { outputHalo: { low: 2, high: 1, fill: 3 }, inputHalo: { low: 1, high: 2 } };
-    const integers = this.#own.fused(fusion, this.#own.exact ? "integers" : "reals");
+    const { rounding } = this.#algorithm;
+    const kind = this.#own.exact && rounding === undefined ? "integers" : "reals";
     const trial = { choice, fusion: fusion.fusion, ...(seed % 2 === 0 ? halos : {}) };
-    const first = this.#try("fusion", { ...trial, inputs: integers.inputs }, fusion);
-    if (first !== null) this.#compare("fusion", choice, first, integers, fusion);
-    const reals = this.#own.fused(fusion, "reals");
-    const real = this.#try("fusion-real", { ...trial, inputs: reals.inputs, order: shuffled(seed) }, fusion);
-    if (real !== null) this.#compare("fusion-real", choice, real, reals, fusion);
-    const nans = this.#own.fused(fusion, "nans");
-    const spoilt = this.#try("fusion-nan", { ...trial, inputs: nans.inputs }, fusion);
-    if (spoilt !== null) this.#compare("fusion-nan", choice, spoilt, nans, fusion);
+    const check = (law: string, data: Data, order?: (chunks: number) => readonly number[]): void => {
+      const made = this.#try(law, { ...trial, inputs: data.inputs, ...(order === undefined ? {} : { order }) }, fusion);
+      if (made !== null) this.#compare(law, choice, made, data, fusion);
+    };
+    check("fusion", this.#own.fused(fusion, kind, rounding), this.#own.sort === "large" ? shuffled(seed) : undefined);
+    if (this.#own.sort === "large") return;
+    check("fusion-real", this.#own.fused(fusion, "reals", rounding), shuffled(seed));
+    check("fusion-nan", this.#own.fused(fusion, "nans", rounding));
   }
 }

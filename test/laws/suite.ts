@@ -9,8 +9,8 @@ import { samplePlan } from "./samples.ts";
 
 /** Sampled plans that every algorithm gets on every device; `TOEPLITZ_LAW_SAMPLES` asks for more. */
 export const samples = Number(process.env.TOEPLITZ_LAW_SAMPLES ?? 25);
-/** The oracle visits every term: plans beyond this many take too long. */
-const mostTerms = 1e5;
+/** The oracle visits every term: plans beyond this many take too long, and named ones beyond the second number. */
+const [mostTerms, mostLargeTerms] = [1e5, 1.2e7];
 /** Plans drawn for one that an algorithm accepts. */
 const patience = 40;
 /** Room of an operator whose folder has another name. */
@@ -20,6 +20,8 @@ const rooms: Readonly<Record<string, string>> = { moments: "reduce" };
 export class Cases {
   readonly operator: Operator;
   readonly named: readonly Case[];
+  /** Named plans with several chunks; none in a short run. */
+  readonly large: readonly Case[];
   readonly #sampled: (Case | null)[] = [];
 
   constructor(operator: Operator) {
@@ -27,10 +29,11 @@ export class Cases {
     const room = rooms[operator.name] ?? operator.name;
     const exists = existsSync(new URL(`../../src/ops/${room}/problems.txt`, import.meta.url));
     const lines = exists ? problemsOf(room, operator.name) : [];
-    this.named = lines
-      .map(({ line }) => operator.parse(line))
-      .filter((plan) => isSmall(operator, plan, mostTerms))
-      .map((plan) => new Case(operator, plan, 1, true));
+    const plans = lines.map(({ line }) => operator.parse(line));
+    const small = (plan: unknown): boolean => isSmall(operator, plan, mostTerms);
+    this.named = plans.filter(small).map((plan) => new Case(operator, plan, 1, "named"));
+    const large = plans.filter((plan) => samples >= 10 && !small(plan) && isSmall(operator, plan, mostLargeTerms));
+    this.large = large.map((plan) => new Case(operator, plan, 1, "large"));
   }
 
   /** The case of a seed; null where the oracle would take too long. */
@@ -38,7 +41,7 @@ export class Cases {
     while (this.#sampled.length <= seed) {
       const next = this.#sampled.length;
       const plan = samplePlan(this.operator, random(next, 77));
-      this.#sampled.push(isSmall(this.operator, plan, mostTerms) ? new Case(this.operator, plan, next, false) : null);
+      this.#sampled.push(isSmall(this.operator, plan, mostTerms) ? new Case(this.operator, plan, next, "sampled") : null);
     }
     return this.#sampled[seed];
   }
@@ -46,16 +49,17 @@ export class Cases {
 
 /** What an algorithm does on the named cases and on so many sampled ones that it accepts. */
 export function tryAll(algorithm: Algorithm, cases: Cases, device: Device, wanted = samples): Verdict {
-  const total: Verdict = { broken: [], accepted: 0, refused: 0, fused: 0 };
+  const total: Verdict = { broken: [], accepted: 0, refused: 0, fused: 0, chunks: 0 };
   const add = (own: Case): boolean => {
     const verdict = new Judge(algorithm, own, device).run();
     total.broken.push(...verdict.broken);
     total.accepted += verdict.accepted > 0 ? 1 : 0;
     total.refused += verdict.refused > 0 ? 1 : 0;
     total.fused += verdict.fused;
+    total.chunks = Math.max(total.chunks, verdict.chunks);
     return verdict.accepted > 0;
   };
-  cases.named.forEach(add);
+  for (const own of [...cases.named, ...cases.large]) add(own);
   let found = 0;
   for (let seed = 0; seed < patience * wanted && found < wanted; seed++) {
     const own = cases.sampled(seed);
