@@ -14,10 +14,12 @@ const firstWord = 256;
 
 export interface PlannedOptions {
   readonly fusion?: boolean;
-  /** Steps that are left out: a planted bug. */
-  readonly drop?: (step: PlannedStep) => boolean;
   /** Steps of a stage and chunks of a step in the opposite order. */
   readonly reversed?: boolean;
+  /** Planted bugs: steps that are left out, all stages run as one, buffers that lie where others lie. */
+  readonly drop?: (step: PlannedStep, plan: Plan) => boolean;
+  readonly merged?: boolean;
+  readonly share?: (plan: Plan) => ReadonlyMap<number, number>;
 }
 
 export interface PlannedResult {
@@ -43,11 +45,13 @@ export class PlannedRun {
     this.#device = device;
     this.#options = options;
     let next = firstWord;
-    this.#addresses = this.plan.buffers.map(({ words }) => {
+    const apart = this.plan.buffers.map(({ words }) => {
       const address = next + guardWords;
       next = address + Math.ceil(words / 16) * 16 + guardWords;
       return address;
     });
+    const shared = options.share?.(this.plan) ?? new Map<number, number>();
+    this.#addresses = apart.map((address, id) => apart[shared.get(id) ?? id] ?? address);
     this.#end = next;
     for (const { use, words } of this.plan.buffers) if (use.kind === "state") this.states.set(use.name, new Float64Array(words));
   }
@@ -67,9 +71,10 @@ export class PlannedRun {
     for (const buffer of this.plan.buffers) this.#fill(buffer, feeds, examples);
     const { schedule, steps } = this.plan;
     const reversed = this.#options.reversed === true;
-    for (const stage of [...schedule.derived, ...schedule.stages]) {
+    const stages = [...schedule.derived, ...schedule.stages];
+    for (const stage of this.#options.merged === true ? [stages.flat()] : stages) {
       for (const index of reversed ? [...stage].reverse() : stage)
-        if (this.#options.drop?.(steps[index]) !== true) this.#step(steps[index], examples);
+        if (this.#options.drop?.(steps[index], this.plan) !== true) this.#step(steps[index], examples);
     }
     const outputs: Record<string, Float64Array> = {};
     for (const buffer of this.plan.buffers) {
