@@ -18,7 +18,7 @@ function seenSpans(graph: Graph, extent: number): { first: number; last: number 
   const { value } = graph.outputs[0];
   const spans = Array.from({ length: graph.values[value].type.shape[2] }, () => ({ first: Number.POSITIVE_INFINITY, last: -1 }));
   for (let poisoned = 0; poisoned < extent; poisoned++) {
-    const cells = graph.values.map(({ source, type }) => {
+    const cells = graph.values.map(({ source, type }): Float64Array => {
       const length = type.shape.reduce((a, b) => a * b, 1);
       if (source.kind === "input") return Float64Array.from({ length }, (_, index) => (index === poisoned ? Number.NaN : 1));
       return new Float64Array(length).fill(0.5);

@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { link, readFile, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fail } from "../base/errors.ts";
@@ -68,12 +68,12 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const text = JSON.stringify(holder);
   await writeFile(own, text, { flag: "wx" });
   try {
-    for (let attempt = 0; attempt < 5; attempt++) {
+    for (let attempt = 0; attempt < 20; attempt++) {
       // a link is made whole or not at all, and never over another: of two processes one gets the folder
       if (await link(own, path).then(() => true, refuseUnlessTaken)) return () => release(path, text);
       const running = await findHolder(folder);
       if (running !== null) refuse(folder, running);
-      await takeAway(path);
+      await removeStale(path, own);
     }
     return refuse(folder, "another process that began at the same time");
   } finally {
@@ -97,17 +97,26 @@ function refuseUnlessTaken(error: NodeJS.ErrnoException): false {
   return false;
 }
 
-/** Removes a stale lock. Another process may have removed it first and set its own: that one is put back. */
-async function takeAway(path: string): Promise<void> {
-  const aside = `${path}-stale-${process.pid}-${randomBytes(4).toString("hex")}`;
-  const moved = await rename(path, aside).then(
-    () => true,
-    () => false,
-  );
-  if (!moved) return;
-  const found = await readHolder(aside);
-  if (found?.holder != null && (await holds(found.holder))) await link(aside, path).catch(() => undefined);
-  await unlink(aside).catch(() => undefined);
+/**
+ * Removes the lock of an ended process. Who may remove a lock is settled by a second link, named after the lock's content: without it,
+ * a slow process could remove the lock that a quick one has just set in the place of the stale one.
+ */
+async function removeStale(path: string, own: string): Promise<void> {
+  const found = await readHolder(path);
+  if (found === null || (found.holder !== null && (await holds(found.holder)))) return;
+  const right = `${path}-takeover-${createHash("sha256").update(found.text).digest("hex").slice(0, 16)}`;
+  if (!(await link(own, right).then(() => true, refuseUnlessTaken))) {
+    const other = await readHolder(right);
+    // the one that took this lock away has ended in the midst of it
+    if (other !== null && (other.holder === null || !(await holds(other.holder)))) await unlink(right).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return;
+  }
+  try {
+    if ((await readHolder(path))?.text === found.text) await unlink(path);
+  } finally {
+    await unlink(right).catch(() => undefined);
+  }
 }
 
 async function release(path: string, text: string): Promise<void> {

@@ -25,6 +25,7 @@ export interface StepMetrics {
 }
 
 /** What a callback may answer: `stop` ends the training after this step or epoch; the best weights are restored as ever. */
+// biome-ignore lint/suspicious/noConfusingVoidType: callbacks that answer nothing are written without a return
 export type Answer = "stop" | undefined | void;
 
 /** Options of `fit`; what is left out is chosen from the data. */
