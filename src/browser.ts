@@ -33,9 +33,12 @@ const direct = wasmTarget(browserHost, algorithms);
 export async function open(options: SessionOptions = {}): Promise<Session> {
   if (typeof document === "undefined") return direct.open(options);
   const worker = startModuleWorker(() => new Worker(new URL("./browser-worker.js", import.meta.url), { type: "module" }));
-  const session = worker === null ? null : await openRemote(worker, options);
+  const session = worker instanceof Error ? worker : await openRemote(worker, options);
+  if (!(session instanceof Error)) return session;
+  // biome-ignore lint/suspicious/noConsole: a page that stands still while it trains should be told why
+  console.warn(`toeplitz: the session's worker could not start (${session.message}): the page itself computes, on one thread.`);
   // a page may not wait for threads
-  return session ?? direct.open({ ...options, threads: 1 });
+  return direct.open({ ...options, threads: 1 });
 }
 
 /** The wasm target of a page or a worker. */

@@ -65,8 +65,10 @@ async function serve(request: Request, post: (reply: Answer) => void): Promise<v
 }
 
 if (typeof process === "object" && process.release?.name === "node") {
-  const { parentPort } = await import("./node-threads.ts");
-  parentPort?.on("message", (request: Request) => serve(request, (reply) => parentPort.postMessage(reply)));
+  // no await: bundlers may write a worker in a form that has none outside of functions
+  void import("./node-threads.ts").then(({ parentPort }) => {
+    parentPort?.on("message", (request: Request) => serve(request, (reply) => parentPort.postMessage(reply)));
+  });
 } else {
   const scope = globalThis as unknown as { onmessage: (event: MessageEvent<Request>) => void; postMessage(message: Answer): void };
   scope.onmessage = ({ data }) => serve(data, (reply) => scope.postMessage(reply));

@@ -25,9 +25,9 @@ function startFromText(source: string): CrewWorker {
   };
 }
 
-/** The worker that `make` starts; null where workers do not exist or may not be made. */
-export function startModuleWorker(make: () => Worker): RemoteWorker | null {
-  if (typeof Worker === "undefined") return null;
+/** The worker that `make` starts; the error where workers do not exist or may not be made. */
+export function startModuleWorker(make: () => Worker): RemoteWorker | Error {
+  if (typeof Worker === "undefined") return new Error("workers do not exist here");
   try {
     const worker = make();
     return {
@@ -36,8 +36,8 @@ export function startModuleWorker(make: () => Worker): RemoteWorker | null {
       onError: (listener) => onError(worker, listener),
       terminate: () => worker.terminate(),
     };
-  } catch {
-    return null;
+  } catch (error) {
+    return error as Error;
   }
 }
 

@@ -48,9 +48,13 @@ for (const [how, isolated, first] of [
   ],
 ] as const) {
   test(`where workers ${how}, the page trains by itself on one thread`, async () => {
-    const [found] = await train(isolated, [{ steps, threads: 2 }], first);
+    const noted = "const warnings = []; console.warn = (text) => warnings.push(text);";
+    const whole = `${noted} ${first} ${trainingBody("toeplitz", "toeplitz/browser", [{ steps, threads: 2 }])} return [results[0], warnings];`;
+    const [found, warnings] = (await browser.run(whole, { isolated })) as [SmallResult, string[]];
     assert.equal(found.description, "wasm relaxed, 1 thread");
     assertTrained(found, expected);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0], /^toeplitz: the session's worker could not start \(.+\): the page itself computes, on one thread\.$/);
   });
 }
 

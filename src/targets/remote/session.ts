@@ -8,16 +8,16 @@ import { Line } from "./line.ts";
 
 /**
  * A session that lives in a worker which runs `serve`: calls go there as messages, so that the calling thread never waits. Graphs travel as
- * text, feeds and outputs as copies. Null where the worker cannot start.
+ * text, feeds and outputs as copies. Returns the error where the worker cannot start.
  * Throws: what the session there throws, with the same class, message and fields.
  */
-export async function openRemote(worker: RemoteWorker, options: SessionOptions = {}): Promise<Session | null> {
+export async function openRemote(worker: RemoteWorker, options: SessionOptions = {}): Promise<Session | Error> {
   const line = new Line(worker);
   try {
     await line.ready();
-  } catch {
+  } catch (error) {
     line.end();
-    return null;
+    return error as Error;
   }
   try {
     return new RemoteSession(line, await line.call("open", options));
