@@ -12,7 +12,7 @@ import { cellsFor } from "./cells.ts";
 import { runAlone } from "./isolated.ts";
 import { devices } from "./judge.ts";
 import { samplePlan } from "./samples.ts";
-import { samples } from "./suite.ts";
+import { samples, smoke } from "./suite.ts";
 
 function plansOf(operator: Operator, room: string, terms: number): unknown[] {
   const named = problemsOf(room, operator.name).map(({ line }) => operator.parse(line));
@@ -59,7 +59,7 @@ test("<G, c(K, V)> = <K, g(G, V)> = <V, h(K, G)> through every algorithm that ta
       }
     }
   }
-  assert.ok(tried > 100, `${tried} products`);
+  assert.ok(tried > (smoke ? 20 : 100), `${tried} products`);
 });
 
 test("gradients of grid-linear in all roles are the slopes, and so are the gradients of their gradients", () => {

@@ -12,7 +12,7 @@ for (const operator of operators) {
       test(`${algorithm.id} keeps the laws on ${device.tier}`, () => {
         const { broken, accepted, chunks } = tryAll(algorithm, cases, device);
         assert.deepEqual(broken.slice(0, 3), [], `${broken.length} laws broken`);
-        assert.ok(accepted >= Math.min(5, samples), `${accepted} plans were accepted: the laws were hardly tried`);
+        assert.ok(accepted >= Math.min(5, samples - 1), `${accepted} plans were accepted: the laws were hardly tried`);
         const large = cases.large.length > 0 && device.tier !== "relaxed";
         assert.ok(!large || chunks > 1, "no step had several chunks: add a large line to problems.txt");
       });

@@ -1,24 +1,13 @@
-import { size, type TensorType } from "../../base/types.ts";
+import { size } from "../../base/types.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import { whileBelow } from "../../emit/wasm/vectors.ts";
-import type { Algorithm, Chunks, Emission, Layout, OperandRef, Routine, StepSpec } from "../contract.ts";
+import type { Algorithm, Emission, OperandRef, StepSpec } from "../contract.ts";
 import { plainLayout } from "../layout.ts";
-import { type Dimension, dimension, readRow, rowBytes, stepsOf, type Target, tablesOf, walkPairs, walkTargets } from "../pair-lists.ts";
-import { type MovePlan, moveOperator } from "./index.ts";
+import { type Dimension, dimension, readRow, rowBytes, type Target, tablesOf, walkPairs, walkTargets } from "../pair-lists.ts";
+import type { MovePlan } from "./index.ts";
 import { rest } from "./kind.ts";
 import { mappedCell } from "./remap.ts";
-
-/** Bytes to the first cell, from one example to the next, and along every axis after the example axis. */
-interface ExampleSteps {
-  readonly origin: number;
-  readonly example: number;
-  readonly axes: readonly number[];
-}
-
-function exampleSteps(type: TensorType, layout: Layout): ExampleSteps {
-  const { origin, axes } = stepsOf(type, layout);
-  return type.batched ? { origin, example: axes[0], axes: axes.slice(1) } : { origin, example: 0, axes };
-}
+import { argument, type ExampleSteps, emitIndexed, exampleSteps } from "./wasm-indexed.ts";
 
 /** One pass over the cells of a result (or of a part of it): every cell is the sum or the last of the source cells listed for it. */
 interface Pass {
@@ -85,14 +74,6 @@ function passesOf({ move, inputs, output }: MovePlan, sources: readonly ExampleS
       return [];
   }
 }
-
-const argument = (f: FunctionBuilder, position: number): Local => {
-  const local = f.local("i32");
-  f.get(f.parameters[0])
-    .memory("i32.load", 4 * position)
-    .set(local);
-  return local;
-};
 
 const word = (f: FunctionBuilder, table: Local, index: number): Local => {
   const local = f.local("i32");
@@ -165,129 +146,6 @@ function emitMaps(plan: MovePlan, sources: readonly ExampleSteps[], result: Exam
   return { temporaries: [], constants, steps };
 }
 
-/** Rows of cells behind an axis that is addressed at run time: all other axes, as targets of the result with the source's offset beside them. */
-function otherAxes(extents: readonly number[], axis: number, at: readonly number[], also: readonly number[]): Target[][] {
-  return extents.flatMap((extent, i) =>
-    i === axis ? [] : [Array.from({ length: extent }, (_, cell) => ({ at: cell * at[i], also: cell * also[i], pairs: [] }))],
-  );
-}
-
-/** gather and scatterAdd: one walks the result's cells of the axis, the other adds each source cell where its index says. */
-function emitIndexed(plan: MovePlan, layouts: { readonly inputs: readonly Layout[]; readonly output: Layout }): Emission {
-  const {
-    move,
-    inputs: [value, index],
-    output,
-  } = plan;
-  if (move.kind !== "gather" && move.kind !== "scatterAdd") return { temporaries: [], constants: [], steps: [] };
-  const [from, of, to] = [
-    exampleSteps(value, layouts.inputs[0]),
-    exampleSteps(index, layouts.inputs[1]),
-    exampleSteps(output, layouts.output),
-  ];
-  const scatters = move.kind === "scatterAdd";
-  const cells = rest(scatters ? output : value)[move.axis];
-  const dimensions = otherAxes(rest(output), move.axis, to.axes, from.axes);
-  const wide = (type: TensorType): boolean => type.batched;
-  // examples that fold into one result are added by one chunk, in order
-  const folds = scatters && wide(value) && !wide(output);
-  const each = folds || scatters ? 1 : rest(output)[move.axis];
-  const chunks: Chunks = folds ? { each: 1, group: 0 } : { each, group: wide(output) ? 1 : 0 };
-  const emit = (f: FunctionBuilder): void => {
-    const [, begin, end, examples] = f.parameters;
-    const [source, indices, result] = [0, 1, 2].map((position) => argument(f, position));
-    const lists = dimensions.map((_, d) => dimension(f, argument(f, 3 + 2 * d), argument(f, 4 + 2 * d)));
-    const rows = dimensions.map((targets) => {
-      const local = f.local("i32");
-      f.i32(rowBytes * targets.length).set(local);
-      return local;
-    });
-    const [chunk, example, last, j, picked, a, at, limit] = f.locals("i32", 8);
-    const address = (base: Local, { origin, example: step }: ExampleSteps, to: Local): void =>
-      void f.get(example).i32(step).op("i32.mul").get(base).op("i32.add").i32(origin).op("i32.add").set(to);
-    const pick = (): void =>
-      void f
-        .get(example)
-        .i32(of.example)
-        .op("i32.mul")
-        .get(indices)
-        .op("i32.add")
-        .i32(of.origin)
-        .op("i32.add")
-        .get(j)
-        .i32(of.axes[0])
-        .op("i32.mul", "i32.add")
-        .memory("i32.load")
-        .set(picked);
-    const inside = (): void => void f.get(picked).i32(cells).op("i32.lt_u");
-    f.get(begin).set(chunk);
-    whileBelow(f, chunk, end, 1, () => {
-      if (!scatters) {
-        f.get(chunk).i32(each).op("i32.div_s").set(example).get(chunk).i32(each).op("i32.rem_s").set(j);
-        pick();
-        address(source, from, a);
-        address(result, to, at);
-        f.get(at).get(j).i32(to.axes[move.axis]).op("i32.mul", "i32.add").set(at);
-        f.get(a).get(picked).i32(from.axes[move.axis]).op("i32.mul", "i32.add").set(a);
-        walkTargets(f, lists, rows, at, a, (target, cell) => {
-          f.get(target);
-          inside();
-          f.if(
-            () => {
-              f.get(cell).memory("i32.load").set(limit);
-            },
-            () => {
-              f.i32(0).set(limit);
-            },
-          );
-          f.get(limit).memory("i32.store");
-        });
-        return;
-      }
-      f.get(chunk).set(example);
-      if (folds) f.i32(0).set(example);
-      address(result, to, at);
-      f.i32(0).set(j).i32(cells).set(limit);
-      whileBelow(f, j, limit, 1, () => {
-        f.get(at).get(j).i32(to.axes[move.axis]).op("i32.mul", "i32.add").set(picked);
-        walkTargets(f, lists, rows, picked, picked, (target) => f.get(target).f32(0).memory("f32.store"));
-      });
-      if (folds) f.get(examples).set(last);
-      else f.get(example).i32(1).op("i32.add").set(last);
-      f.i32(rest(value)[move.axis]).set(limit);
-      whileBelow(f, example, last, 1, () => {
-        f.i32(0).set(j);
-        whileBelow(f, j, limit, 1, () => {
-          pick();
-          inside();
-          f.if(() => {
-            if (folds) f.get(result).i32(to.origin).op("i32.add").set(at);
-            else address(result, to, at);
-            f.get(at).get(picked).i32(to.axes[move.axis]).op("i32.mul", "i32.add").set(at);
-            address(source, from, a);
-            f.get(a).get(j).i32(from.axes[move.axis]).op("i32.mul", "i32.add").set(a);
-            walkTargets(f, lists, rows, at, a, (target, cell) =>
-              f.get(target).get(target).memory("f32.load").get(cell).memory("f32.load").op("f32.add").memory("f32.store"),
-            );
-          });
-        });
-      });
-    });
-  };
-  const constants = dimensions.flatMap(tablesOf);
-  const routine: Routine = {
-    key: `wasm-move-indexed | ${moveOperator.line(plan)} | ${JSON.stringify([from, of, to])}`,
-    build: (module) => module.function(["i32", "i32", "i32", "i32"], [], emit),
-  };
-  const operands: OperandRef[] = [
-    { of: "input", index: 0, access: "read" },
-    { of: "input", index: 1, access: "read" },
-    { of: "output", index: 0, access: "write" },
-    ...constants.map((_, i): OperandRef => ({ of: "constant", index: i, access: "read" })),
-  ];
-  return { temporaries: [], constants, steps: [{ routine, operands, chunks }] };
-}
-
 /** Every kind of move but reshape on plain layouts, word by word: the maps are tables, so few routines serve all plans. */
 export const plainMove: Algorithm<MovePlan> = {
   id: "wasm-move-plain",
@@ -297,7 +155,7 @@ export const plainMove: Algorithm<MovePlan> = {
   estimate: (plan) => 2000 + 4 * size(plan.output.shape),
   emit: (plan, { inputs, outputs }) => {
     const indexed = plan.move.kind === "gather" || plan.move.kind === "scatterAdd";
-    if (indexed) return emitIndexed(plan, { inputs, output: outputs[0] });
+    if (indexed) return emitIndexed(plan, inputs, outputs[0]);
     return emitMaps(
       plan,
       plan.inputs.map((type, i) => exampleSteps(type, inputs[i])),

@@ -8,11 +8,11 @@ import { windowTypes } from "./plan.ts";
 import { blockedWindow, plainWindow } from "./wasm-window.ts";
 
 for (const algorithm of [plainWindow, blockedWindow]) {
-  test(`${algorithm.id} equals the reference, NaN and infinities included, for 300 sampled plans`, () => {
+  test(`${algorithm.id} equals the reference, NaN and infinities included, for 120 sampled plans`, () => {
     const draw = random(11);
     const device = { tier: "plain", fma: false, wide: false } as const;
     let taken = 0;
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 120; i++) {
       const sampled = windowOperator.sample(draw);
       const channel = { ...sampled.axes[0], input: 17, kernel: 1, stride: 1, dilation: 1, low: 0, high: 0, output: 17 };
       const plan = algorithm === blockedWindow ? { ...sampled, batched: true, axes: [channel, ...sampled.axes.slice(1)] } : sampled;
@@ -48,6 +48,6 @@ for (const algorithm of [plainWindow, blockedWindow]) {
         assert.deepEqual(outputs, windowOperator.reference(plan, inputs), windowOperator.line(plan));
       }
     }
-    assert.ok(taken > 100, `${taken} plans taken`);
+    assert.ok(taken > 40, `${taken} plans taken`);
   });
 }

@@ -1,7 +1,7 @@
 import { size, strides, type TensorType } from "../../base/types.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import { whileBelow } from "../../emit/wasm/vectors.ts";
-import type { Algorithm, Buffers, Emission, Layout, OperandRef } from "../contract.ts";
+import type { Algorithm, Buffers, Emission, Layout, LayoutChoice, OperandRef, Routine } from "../contract.ts";
 import { blockedLayout, type Placement, place, plainLayout, printLayout } from "../layout.ts";
 import { dimension, firstPair, readRow, rowBytes, type Target, tablesOf, walkPairs, walkTargets } from "../pair-lists.ts";
 import { windowOperator } from "./index.ts";
@@ -320,75 +320,70 @@ function emitChunk(f: FunctionBuilder, plan: WindowPlan, { lists, bytes, bases, 
   });
 }
 
-function algorithm(id: string, blocked: boolean): Algorithm<WindowPlan> {
+function layoutsOf(plan: WindowPlan, layout: Layout): LayoutChoice {
   return {
-    id,
-    operator: "window",
-    layouts: (plan, fusion) => {
-      if (fusion !== null) return [];
-      const { inputs, outputs } = { inputs: windowOperator.inputs(plan).length, outputs: windowOperator.outputs(plan).length };
-      const choice = (layout: Layout): Algorithm<WindowPlan>["layouts"] extends (...a: never[]) => readonly (infer C)[] ? C : never => ({
-        inputs: Array.from({ length: inputs }, () => layout),
-        operands: [],
-        outputs: Array.from({ length: outputs }, () => layout.block),
-      });
-      return blocked ? [16, 8].map((block) => choice(blockedLayout(block))) : [choice(plainLayout)];
-    },
-    refuses: (plan, choice) => {
-      if (!blocked) return null;
-      const [channel] = plan.axes;
-      if (!plan.batched || plan.axes.length < 2) return "it needs examples, channels and at least one more axis.";
-      if (channel.kernel !== 1 || channel.stride !== 1 || channel.low + channel.high > 0)
-        return "windows over channels cut through blocks.";
-      return channel.input % choice.outputs[0] !== 0 && channel.input < choice.outputs[0] / 2
-        ? `${channel.input} channels would leave most of a block of ${choice.outputs[0]} empty.`
-        : null;
-    },
-    estimate: (plan) => {
-      const { input, output } = windowTypes(plan);
-      const visits = plan.role === "scatter" ? size(input.shape) : size(output.shape);
-      const taps = plan.axes.reduce(
-        (product, axis) => product * (plan.role === "scatter" ? Math.max(1, axis.kernel / axis.stride) : axis.kernel),
-        1,
-      );
-      return 2000 + visits * (2 + taps * 2.5) * (blocked ? 0.12 : 1);
-    },
-    emit(plan, buffers): Emission {
-      const targets = targetsOf(plan, buffers, blocked);
-      const block = buffers.outputs[0].block;
-      const channels = plan.axes[0]?.input ?? 1;
-      const lanes = Int32Array.from({ length: 2 * block }, (_, i) =>
-        i < block || i - block < channels - block * (Math.ceil(channels / block) - 1) ? -1 : 0,
-      );
-      const constants = [...targets.flatMap(tablesOf), lanes];
-      const reads = windowOperator.inputs(plan).map((_, position): OperandRef => ({ of: "input", index: position, access: "read" }));
-      const writes = windowOperator.outputs(plan).map((_, position): OperandRef => ({ of: "output", index: position, access: "write" }));
-      const each = blocked ? Math.ceil(channels / block) : (countsOf(plan, false)[0] ?? 1);
-      const layouts = [...buffers.inputs, ...buffers.outputs].map(printLayout).join(" ");
-      return {
-        temporaries: [],
-        constants,
-        steps: [
-          {
-            routine: {
-              key: `${id} | ${windowOperator.line(plan).replace(/ n\d+ /, " n ")} | ${layouts}`,
-              build: (module) =>
-                module.function(["i32", "i32", "i32", "i32"], [], (f) => emitWindow(f, plan, targets.length, buffers, block)),
-            },
-            operands: [
-              ...reads,
-              ...writes,
-              ...constants.map((_, position): OperandRef => ({ of: "constant", index: position, access: "read" })),
-            ],
-            chunks: { each, group: plan.batched ? 1 : 0 },
-          },
-        ],
-      };
-    },
+    inputs: windowOperator.inputs(plan).map(() => layout),
+    operands: [],
+    outputs: windowOperator.outputs(plan).map(() => layout.block),
   };
 }
 
+/** Why channel blocks do not suit the plan. */
+function refuseBlocks(plan: WindowPlan, block: number): string | null {
+  const [channel] = plan.axes;
+  if (!plan.batched || plan.axes.length < 2) return "it needs examples, channels and at least one more axis.";
+  if (channel.kernel !== 1 || channel.stride !== 1 || channel.low + channel.high > 0) return "windows over channels cut through blocks.";
+  const empty = channel.input % block !== 0 && channel.input < block / 2;
+  return empty ? `${channel.input} channels would leave most of a block of ${block} empty.` : null;
+}
+
+/** Predicted ns of one cell at a time; a vector does several. */
+function scalarTime(plan: WindowPlan): number {
+  const { input, output } = windowTypes(plan);
+  const scatters = plan.role === "scatter";
+  const taps = size(plan.axes.map(({ kernel, stride }) => (scatters ? Math.max(1, kernel / stride) : kernel)));
+  return size((scatters ? input : output).shape) * (2 + taps * 2.5);
+}
+
+function emit(id: string, plan: WindowPlan, buffers: Buffers, blocked: boolean): Emission {
+  const targets = targetsOf(plan, buffers, blocked);
+  const block = buffers.outputs[0].block;
+  const channels = plan.axes[0]?.input ?? 1;
+  const inLast = channels - block * (Math.ceil(channels / block) - 1);
+  const lanes = Int32Array.from({ length: 2 * block }, (_, i) => (i < block || i - block < inLast ? -1 : 0));
+  const constants = [...targets.flatMap(tablesOf), lanes];
+  const all = (of: OperandRef["of"], count: number, access: OperandRef["access"]): OperandRef[] =>
+    Array.from({ length: count }, (_, index) => ({ of, index, access }));
+  const layouts = [...buffers.inputs, ...buffers.outputs].map(printLayout).join(" ");
+  const routine: Routine = {
+    key: `${id} | ${windowOperator.line(plan).replace(/ n\d+ /, " n ")} | ${layouts}`,
+    build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitWindow(f, plan, targets.length, buffers, block)),
+  };
+  const operands = [
+    ...all("input", windowOperator.inputs(plan).length, "read"),
+    ...all("output", windowOperator.outputs(plan).length, "write"),
+    ...all("constant", constants.length, "read"),
+  ];
+  const each = blocked ? Math.ceil(channels / block) : (countsOf(plan, false)[0] ?? 1);
+  return { temporaries: [], constants, steps: [{ routine, operands, chunks: { each, group: plan.batched ? 1 : 0 } }] };
+}
+
 /** Windows along spatial axes, a block of channels at a time. */
-export const blockedWindow = algorithm("wasm-window-blocked", true);
+export const blockedWindow: Algorithm<WindowPlan> = {
+  id: "wasm-window-blocked",
+  operator: "window",
+  layouts: (plan, fusion) => (fusion === null ? [16, 8].map((block) => layoutsOf(plan, blockedLayout(block))) : []),
+  refuses: (plan, choice) => refuseBlocks(plan, choice.outputs[0]),
+  estimate: (plan) => 2000 + 0.12 * scalarTime(plan),
+  emit: (plan, buffers) => emit("wasm-window-blocked", plan, buffers, true),
+};
+
 /** Windows on any axes, one cell at a time. */
-export const plainWindow = algorithm("wasm-window-plain", false);
+export const plainWindow: Algorithm<WindowPlan> = {
+  id: "wasm-window-plain",
+  operator: "window",
+  layouts: (plan, fusion) => (fusion === null ? [layoutsOf(plan, plainLayout)] : []),
+  refuses: () => null,
+  estimate: (plan) => 2000 + scalarTime(plan),
+  emit: (plan, buffers) => emit("wasm-window-plain", plan, buffers, false),
+};
