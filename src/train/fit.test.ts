@@ -36,7 +36,7 @@ function memoryKeeper(kept: { checkpoint?: Uint8Array; model?: Uint8Array }, sav
 const withoutTimes = (history: readonly EpochMetrics[]): object[] => history.map(({ seconds: _, examplesPerSecond: __, ...rest }) => rest);
 
 test("it learns, measures every epoch, and keeps the weights of the lowest validation loss", async () => {
-  const { history, best, test: scores, model, ending } = await run({ epochs: 12 });
+  const { history, best, test: scores, model, ending } = await run({ epochs: 12, patience: 12 });
   assert.equal(history.length, 12);
   assert.equal(ending, "epochs");
   assert.ok(history[11].loss < history[0].loss);
@@ -49,6 +49,18 @@ test("it learns, measures every epoch, and keeps the weights of the lowest valid
   const again = await model.score(tinyData().test!);
   assert.equal(again.accuracy, scores.accuracy);
   assert.ok(Math.abs(again.loss - scores.loss) < 1e-5);
+});
+
+test("without patience the last epoch is kept whose accuracy the validation examples cannot tell from the highest", async () => {
+  const { history, best } = await run({ epochs: 12 });
+  const { count } = tinyData().validation!;
+  const top = Math.max(...history.map(({ validationAccuracy }) => validationAccuracy as number));
+  const last = history.findLast(({ validationAccuracy, epoch }) => {
+    const soFar = Math.max(...history.slice(0, epoch).map((metrics) => metrics.validationAccuracy as number));
+    return (validationAccuracy as number) >= soFar - Math.sqrt((soFar * (1 - soFar)) / count);
+  });
+  assert.ok(top > 0);
+  assert.equal(best?.epoch, last?.epoch);
 });
 
 test("epoch losses are means over the examples, of short batches too", async () => {

@@ -5,7 +5,7 @@ import type { Batch, Dataset } from "../data/dataset.ts";
 import type { Target } from "../graph/session.ts";
 import type { Net } from "../nn/scope.ts";
 import { type Checkpoint, checkContinuation, deviceOf, readStates, restoreStates } from "./checkpoint.ts";
-import { type Best, type EpochMetrics, firstProgress, noSums, type Progress } from "./history.ts";
+import { type Best, type EpochMetrics, firstProgress, isKept, noSums, type Progress } from "./history.ts";
 import { Model } from "./model.ts";
 import { openPrograms, type Programs } from "./programs.ts";
 import { noScores, type Scores } from "./scores.ts";
@@ -79,7 +79,7 @@ function breather(): () => Promise<void> | undefined {
 }
 
 /**
- * Trains a net on a set: shuffled batches, one update each, a validation after every epoch; the weights of the lowest validation loss are kept, and scored once on the test part.
+ * Trains a net on a set: shuffled batches, one update each, a validation after every epoch; the best weights (see `isKept`) are kept, and scored once on the test part.
  * Equal nets, sets, options and tiers give equal bits, whatever the number of threads.
  *
  * Throws: ToeplitzError when options are out of range, the net does not fit the set, or the loss is not finite.
@@ -262,8 +262,7 @@ class Training {
     const loss = scores?.loss ?? metrics.loss;
     const accuracy = scores?.accuracy ?? metrics.accuracy;
     const { best, sinceBest } = this.#progress;
-    // without a validation part nothing can tell an epoch from a better one: the last is kept
-    const isBest = best === null || scores === undefined || loss < best.loss;
+    const isBest = isKept(best, history, scores, validation?.count ?? 0, this.#settings.patience);
     this.#progress = {
       epoch: epoch + 1,
       batch: 0,

@@ -65,3 +65,23 @@ export interface EpochSums {
 export const noSums: EpochSums = { loss: 0, correct: 0, examples: 0, seconds: 0 };
 
 export const firstProgress: Progress = { epoch: 0, batch: 0, step: 0, sums: noSums, history: [], best: null, sinceBest: 0 };
+
+/**
+ * Whether an epoch's weights are kept over those of the best so far. With `patience`, and where there is no accuracy: a lower loss.
+ * Otherwise the one-standard-error rule: an accuracy that the validation examples cannot tell from the highest, since later epochs
+ * of a falling learning rate are the better ones where chance alone would decide.
+ * Source: Breiman et al. 1984, section 3.4.3: sqrt(p (1 - p) / n) is the error of an accuracy p over n examples.
+ */
+export function isKept(
+  best: Best | null,
+  history: readonly EpochMetrics[],
+  scores: { readonly loss: number; readonly accuracy?: number } | undefined,
+  examples: number,
+  patience: number | null,
+): boolean {
+  // without a validation part nothing can tell an epoch from a better one: the last is kept
+  if (best === null || scores === undefined) return true;
+  if (patience !== null || scores.accuracy === undefined) return scores.loss < best.loss;
+  const top = history.reduce((most, { validationAccuracy }) => Math.max(most, validationAccuracy ?? 0), scores.accuracy);
+  return scores.accuracy >= top - Math.sqrt((top * (1 - top)) / examples);
+}

@@ -105,13 +105,13 @@ export interface Settings extends Omit<PlainSettings, "optimiser" | "schedule" |
 const isPhotograph = ({ shape: [channels, ...extents] }: Dataset): boolean =>
   channels === 3 && extents.length === 2 && extents.every((extent) => extent >= 32);
 
-/** Powers of two for batches: about 20 updates an epoch on small sets. */
+/** Powers of two for batches: about 10 updates an epoch on small sets. */
 function batchFor(count: number): number {
-  return Math.min(64, Math.max(8, 2 ** Math.round(Math.log2(Math.max(1, count / 20)))));
+  return Math.min(64, Math.max(8, 2 ** Math.round(Math.log2(Math.max(1, count / 10)))));
 }
 
-/** Small sets are seen more often: 64 epochs of 270 examples, 11 of 8,500, 4 of 60,000. */
-const epochsFor = (count: number): number => Math.min(64, Math.max(3, Math.round(1050 / Math.sqrt(Math.max(1, count)))));
+/** Small sets are seen more often: 40 epochs of 270 examples, 11 of 8,500, 4 of 60,000. */
+const epochsFor = (count: number): number => Math.min(40, Math.max(3, Math.round(1050 / Math.sqrt(Math.max(1, count)))));
 
 function optimiserOf(options: FitOptions): Optimiser {
   const { optimiser = "adamW", weightDecay } = options;
