@@ -159,6 +159,8 @@ export const memoryOpcodes = {
   "v128.store": [simd(0x0b), 4],
   "v128.load8x8_u": [simd(0x02), 3],
   "v128.load64_splat": [simd(0x0a), 3],
+  "i32.atomic.store": [[0xfe, 0x17], 2],
+  "i32.atomic.rmw.xchg": [[0xfe, 0x41], 2],
 } as const satisfies Record<string, readonly [readonly number[], number]>;
 
 export type MemoryOpcode = keyof typeof memoryOpcodes;

@@ -1,0 +1,45 @@
+import type { Algorithm } from "../contract.ts";
+import type { GridLinearPlan } from "./plan.ts";
+import { blocksOf, winogradTime } from "./winograd-cut.ts";
+import { emitWinograd } from "./winograd-emit.ts";
+import { type Form, formOfFour, formOfTwo } from "./winograd-lines.ts";
+import { refusesWinograd, winogradLayouts, winogradProblem } from "./winograd-problem.ts";
+
+/**
+ * Correlation with 3 taps on each axis by Winograd's F(m, 3): tiles of m cells on an axis from m + 2 products instead of 3 m.
+ * Z = A^T [sum over channels of (G K G^T) * (B^T V B)] A, with small matrix products [tiles x channels] [channels x channels] in between.
+ * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016.
+ */
+function winograd(role: "forward" | "input", form: Form, training: boolean): Algorithm<GridLinearPlan> {
+  const unfit = (plan: GridLinearPlan): string | null => (plan.role === role ? refusesWinograd(plan) : `computes role ${role} only.`);
+  return {
+    id: `wasm-grid-linear-${role}-winograd-${2 * form.points.length}`,
+    operator: "grid-linear",
+    layouts: (plan, fusion, device) => (unfit(plan) === null ? winogradLayouts(winogradProblem(plan, form), fusion, device) : []),
+    refuses: unfit,
+    estimate: (plan, choice, _, device) => {
+      const problem = winogradProblem(plan, form);
+      return winogradTime(problem, blocksOf(problem, choice.inputs[1].block, choice.outputs[0]), device, training);
+    },
+    emit: (plan, buffers, fusion, device) => emitWinograd(winogradProblem(plan, form), buffers, fusion, device),
+  };
+}
+
+export const forwardWinogradFour = winograd("forward", formOfFour, false);
+export const inputWinogradFour = winograd("input", formOfFour, false);
+export const forwardWinogradTwo = winograd("forward", formOfTwo, false);
+export const inputWinogradTwo = winograd("input", formOfTwo, false);
+
+/** For inference, where the kernel is transformed when it is written: its transform is not in the estimates. */
+export const winogradAlgorithms: readonly Algorithm<GridLinearPlan>[] = [
+  forwardWinogradFour,
+  inputWinogradFour,
+  forwardWinogradTwo,
+  inputWinogradTwo,
+];
+
+/** For training steps: F(2, 3) alone, with the transform of the kernel in the estimates. */
+export const winogradTrainingAlgorithms: readonly Algorithm<GridLinearPlan>[] = [
+  winograd("forward", formOfTwo, true),
+  winograd("input", formOfTwo, true),
+];
