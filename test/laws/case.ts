@@ -1,5 +1,5 @@
 import { type Random, random } from "../../src/base/random.ts";
-import type { Operator } from "../../src/ops/contract.ts";
+import type { Fusion, Operator } from "../../src/ops/contract.ts";
 import { type Expected, expect, expectFused, isExactOnIntegers, isIntegral, once } from "./bounds.ts";
 import { cellsFor, type Kind, operandCells } from "./cells.ts";
 import { fusionsFor, type NamedFusion } from "./fusions.ts";
@@ -21,6 +21,14 @@ export const endless = (values: readonly Float64Array[]): Float64Array[] =>
  * chunks) on whole numbers alone.
  */
 export type Sort = "named" | "sampled" | "large";
+
+/** A run of fewer examples than the plan's. */
+interface Short {
+  readonly data: Data;
+  readonly examples: number;
+  /** The plan for as many. */
+  readonly plan: unknown;
+}
 
 /** A plan with its data: one case for all algorithms that may take it. */
 export class Case {
@@ -57,22 +65,34 @@ export class Case {
     return { inputs, expected: expect(this.operator, plan, inputs), bounded: kind !== "integers" || !this.exact };
   }
 
-  #short(): { readonly data: Data; readonly examples: number } | null {
+  #short(): Short | null {
     const batched = [...this.operator.inputs(this.plan), ...this.operator.outputs(this.plan)].find((type) => type.batched);
     if (batched === undefined || batched.shape[0] < 2) return null;
     const examples = this.draw(4).integer(1, batched.shape[0] - 1);
     const plan = this.operator.parse(this.line.replace(/ n\d+( |$)/, ` n${examples}$1`));
-    return { data: this.#data(this.exact ? "integers" : "reals", plan), examples };
+    return { data: this.#data(this.exact ? "integers" : "reals", plan), examples, plan };
   }
 
   /** `rounding`: that of the algorithm, in units of a plain sum's. */
   fused({ name, fusion }: NamedFusion, kind: Kind, rounding = 1): Data {
-    const key = `${name} ${kind} ${rounding}`;
+    return this.#fuse(`${name} ${kind} ${rounding}`, this[kind](), this.plan, fusion, kind, rounding);
+  }
+
+  /** The fused formula over fewer examples; null where there is no batch. */
+  fusedShort({ name, fusion }: NamedFusion, rounding = 1): Pick<Short, "data" | "examples"> | null {
+    const short = this.short();
+    if (short === null) return null;
+    const { examples, plan } = short;
+    const operands = fusion.operands.map((type) => (type.batched ? { ...type, shape: [examples, ...type.shape.slice(1)] } : type));
+    const kind = this.exact ? "integers" : "reals";
+    return { data: this.#fuse(`${name} short ${rounding}`, short.data, plan, { ...fusion, operands }, kind, rounding), examples };
+  }
+
+  #fuse(key: string, bare: Data, plan: unknown, fusion: Fusion, kind: Kind, rounding: number): Data {
     const known = this.#fused.get(key);
     if (known !== undefined) return known;
-    const bare = this[kind]();
     const operands = operandCells(fusion.operands, this.draw(5), kind);
-    const expected = expectFused(bare.expected, this.operator.outputs(this.plan)[0], fusion, operands, rounding);
+    const expected = expectFused(bare.expected, this.operator.outputs(plan)[0], fusion, operands, rounding);
     const made = { inputs: [...bare.inputs, ...operands], expected, bounded: bare.bounded || !isIntegral(fusion.epilogue) };
     this.#fused.set(key, made);
     return made;

@@ -77,8 +77,8 @@ export class Judge {
     this.#device = device;
   }
 
-  /** Tries the laws in the layouts that the algorithm accepts. */
-  run(): Verdict {
+  /** Tries the laws in the layouts that the algorithm accepts; `all` of them, and all fusions, when one plan is looked into. */
+  run(all = false): Verdict {
     const { line, seed, sort, fusions } = this.#own;
     const { accepted, refused } = this.#offers(null);
     this.verdict.accepted = accepted.length;
@@ -88,9 +88,9 @@ export class Judge {
     const picked = accepted.length === 0 ? [] : [accepted[turn % accepted.length]];
     if (sort === "large" && this.#device.tier === "relaxed") return this.verdict;
     if (sort === "large") for (const choice of picked) this.#large(choice, turn);
-    else (sort === "named" ? accepted : picked).forEach((choice, i) => this.#bare(choice, seed + i));
+    else (sort === "named" || all ? accepted : picked).forEach((choice, i) => this.#bare(choice, seed + i));
     fusions.forEach((fusion, i) => {
-      if (sort === "large" ? line.length % fusions.length === i : (turn + i) % 5 === 0) this.#fusion(fusion, turn);
+      if (all || (sort === "large" ? line.length % fusions.length === i : (turn + i) % 5 === 0)) this.#fusion(fusion, turn);
     });
     return this.verdict;
   }
@@ -180,7 +180,7 @@ export class Judge {
     check("nan", own.nans(), {});
     const short = own.short();
     if (short !== null) check("short-batch", short.data, { examples: short.examples, ...halos });
-    if (first?.emission.inPlace === true) this.#inPlace(choice, first);
+    if (first?.emission.inPlace === true) this.#inPlace(choice, reals, null);
   }
 
   /** Several chunks, and example groups that end early. */
@@ -202,16 +202,18 @@ export class Judge {
     this.#report(law, choice, [...wrongCells(got.outputs, want.outputs, null, shapes), ...got.damage], fusion);
   }
 
-  /** The output in the buffer of each input that has its type and layout. */
-  #inPlace(choice: LayoutChoice, apart: TrialResult): void {
+  /** The output in the buffer of each input or operand that has its type and layout. */
+  #inPlace(choice: LayoutChoice, data: Data, fusion: NamedFusion | null): void {
     const { operator, plan } = this.#own;
     const [output] = operator.outputs(plan);
-    operator.inputs(plan).forEach((type, input) => {
-      const layout = choice.inputs[input];
-      const bare = layout.halo.every(({ low, high }) => low === 0 && high === 0);
-      if (printType(type) !== printType(output) || layout.block !== choice.outputs[0] || !bare) return;
-      const made = this.#try("in-place", { choice, inputs: this.#own.reals().inputs, inPlace: input });
-      if (made !== null) this.#same("in-place", choice, made, apart);
+    const layouts = [...choice.inputs, ...choice.operands];
+    const given = { choice, inputs: data.inputs, fusion: fusion?.fusion ?? null };
+    const apart = this.#try("in-place", given, fusion);
+    [...operator.inputs(plan), ...(fusion?.fusion.operands ?? [])].forEach((type, input) => {
+      const bare = layouts[input].halo.every(({ low, high }) => low === 0 && high === 0);
+      if (printType(type) !== printType(output) || layouts[input].block !== choice.outputs[0] || !bare) return;
+      const made = this.#try("in-place", { ...given, inPlace: input }, fusion);
+      if (made !== null && apart !== null) this.#same("in-place", choice, made, apart, fusion);
     });
   }
 
@@ -224,13 +226,19 @@ export class Judge {
     const { rounding } = this.#algorithm;
     const kind = this.#own.exact && rounding === undefined ? "integers" : "reals";
     const trial = { choice, fusion: fusion.fusion, ...(seed % 2 === 0 ? halos : {}) };
-    const check = (law: string, data: Data, order?: (chunks: number) => readonly number[]): void => {
-      const made = this.#try(law, { ...trial, inputs: data.inputs, ...(order === undefined ? {} : { order }) }, fusion);
+    const check = (law: string, data: Data, more: Partial<Trial<unknown>> = {}): TrialResult | null => {
+      const made = this.#try(law, { ...trial, inputs: data.inputs, ...more }, fusion);
       if (made !== null) this.#compare(law, choice, made, data, fusion);
+      return made;
     };
-    check("fusion", this.#own.fused(fusion, kind, rounding), this.#own.sort === "large" ? shuffled(seed) : undefined);
+    const order = shuffled(seed);
+    check("fusion", this.#own.fused(fusion, kind, rounding), this.#own.sort === "large" ? { order } : {});
     if (this.#own.sort === "large") return;
-    check("fusion-real", this.#own.fused(fusion, "reals", rounding), shuffled(seed));
+    const reals = this.#own.fused(fusion, "reals", rounding);
+    const real = check("fusion-real", reals, { order });
     check("fusion-nan", this.#own.fused(fusion, "nans", rounding));
+    const short = this.#own.fusedShort(fusion, rounding);
+    if (short !== null) check("fusion-short", short.data, { examples: short.examples });
+    if (real?.emission.inPlace === true) this.#inPlace(choice, reals, fusion);
   }
 }
