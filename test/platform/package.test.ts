@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { root } from "../../tools/source-files.ts";
@@ -73,6 +73,29 @@ for (const [major, node] of nodes) {
     for (const one of found) assertTrained(one, await expected);
     assert.deepEqual(bitsOf(found[1]), bitsOf(found[0]));
     assert.deepEqual(bitsOf(found[3]), bitsOf(found[2]));
+  });
+}
+
+for (const [major, node] of nodes) {
+  test(`Node ${major} trains, evaluates and reports by the installed command`, () => {
+    const toeplitz = (...parameters: string[]): string => {
+      const bin = join(installed.folder, "node_modules/toeplitz/bin/toeplitz.mjs");
+      const { status, stdout, stderr } = spawnSync(node, [bin, ...parameters], {
+        cwd: installed.folder,
+        encoding: "utf8",
+        timeout: 60_000,
+      });
+      assert.equal(status, 0, stderr);
+      return stdout.trim().split("\n").at(-1) ?? "";
+    };
+    const name = `node${major}`;
+    const train = ["train", "demo:digits:1000", "--epochs", "1", "--seed", "1", "--threads", "2", "--name", name, "--json"];
+    const { event, test } = JSON.parse(toeplitz(...train)) as { event: string; test: { accuracy: number } };
+    assert.equal(event, "end");
+    assert.ok(test.accuracy > 0.6, `accuracy ${test.accuracy}`);
+    const files = readdirSync(join(installed.folder, "runs", name)).sort();
+    assert.deepEqual(files, ["config.json", "last.safetensors", "metrics.csv", "model.safetensors", "report.html"]);
+    assert.match(toeplitz("evaluate", name, "demo:digits:100", "--json"), /"accuracy":/);
   });
 }
 
