@@ -50,11 +50,13 @@ function chartOption({ epochs, curves, bestEpoch, unit }: LineChartOptions): Par
   const printLabel = (value: number): string => (unit === "share" ? `${Number((value * 100).toFixed(1))} %` : printNumber(value));
   const [first, last] = [epochs[0], epochs[epochs.length - 1]];
   const marked = epochs.length > 1 && bestEpoch !== undefined && epochs.includes(bestEpoch);
+  const atEnd = bestEpoch !== undefined && (bestEpoch - first) / Math.max(1, last - first) > 0.9;
   const markLine = {
     silent: true,
     symbol: "none",
     lineStyle: { color: "var(--soft)", type: "dotted", width: 1.5 },
-    label: { formatter: `best: ${bestEpoch}`, color: "var(--soft)", fontSize: 12, textBorderWidth: 0 },
+    // a label in the middle of the last epoch's line would be cut off
+    label: { formatter: `best: ${bestEpoch}`, align: atEnd ? "right" : "center", color: "var(--soft)", fontSize: 12, textBorderWidth: 0 },
     data: [{ xAxis: bestEpoch }],
   };
   return {
