@@ -141,13 +141,24 @@ test("errors reach the page as they are, and closing ends the workers", async ()
   await page.close();
 });
 
-test("a page fits a net to digits that it draws itself", async () => {
+test("a page fits a net to digits that it draws itself, and reads the model's bytes again", async () => {
   const found = (await browser.run(
-    `const { conv, dense, digits, fit, flatten, maxPool, relu, sequential } = await import("toeplitz/browser");
+    `const { conv, dense, digits, fit, flatten, loadModel, maxPool, relu, sequential } = await import("toeplitz/browser");
     const net = sequential(conv(8, { kernel: 5 }), relu(), maxPool(4), flatten(), dense(10));
-    const { test } = await fit(net, await digits({ train: 1000, test: 200 }), { epochs: 4, seed: 1, threads: 2 });
-    return test.accuracy;`,
+    const { model, test } = await fit(net, await digits({ train: 1000, test: 200 }), { epochs: 8, seed: 1, threads: 2 });
+    const again = loadModel(model.encode(), { threads: 2 });
+    const input = new Float32Array(28 * 28).fill(0.5);
+    const predicted = [await model.predict(input), await again.predict(input)];
+    const saved = await model.save("digits.safetensors").catch((error) => error.message);
+    await Promise.all([model.close(), again.close()]);
+    return { accuracy: test.accuracy, predicted, saved };`,
     { isolated: true },
-  )) as number;
-  assert.ok(found > 0.6, `test accuracy ${found}`);
+  )) as { accuracy: number; predicted: [{ class: string }[], { class: string }[]]; saved: string };
+  assert.ok(found.accuracy > 0.4, `test accuracy ${found.accuracy}`);
+  assert.deepEqual(found.predicted[1], found.predicted[0]);
+  assert.match(found.predicted[0][0].class, /^\d$/);
+  assert.equal(
+    found.saved,
+    "model(digits.safetensors): place to save to: expected a file of Node; received a page. Offer the bytes of encode() as a download.",
+  );
 });
