@@ -119,6 +119,8 @@ export interface Algorithm<P = unknown> {
   readonly operator: string;
   /** How many times the rounding of a plain sum of products its own may be, as measured. Absent: 1, and small integers come out exactly. */
   readonly rounding?: number;
+  /** Programs that it is for: `inference` are those that update no state. Absent: all. */
+  readonly programs?: "inference" | "training";
   /** What it can read and write for this plan; empty when it cannot. */
   layouts(plan: P, fusion: Fusion | null, device: Device): readonly LayoutChoice[];
   /** Why it does not take this plan, as a sentence for `explain()`; null when it does. */

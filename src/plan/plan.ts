@@ -25,7 +25,9 @@ export interface PlanOptions {
 }
 
 /** Plans a graph: fuse, choose algorithms and layouts, lower to steps, schedule, place memory. Pure: equal arguments give equal plans. */
-export function plan(traced: Graph, algorithms: readonly Algorithm[], device: Device, options: PlanOptions = {}): Plan {
+export function plan(traced: Graph, every: readonly Algorithm[], device: Device, options: PlanOptions = {}): Plan {
+  const kind = traced.updates.length > 0 ? "training" : "inference";
+  const algorithms = every.filter(({ programs = kind }) => programs === kind);
   const pruned = prune(traced);
   const accepts = (node: GraphNode, fusion: Fusion): boolean =>
     algorithms.some(

@@ -10,6 +10,7 @@ import { inputBlocked } from "../../ops/grid-linear/wasm-input-blocked.ts";
 import { kernelBlocked } from "../../ops/grid-linear/wasm-kernel-blocked.ts";
 import { narrowForward } from "../../ops/grid-linear/wasm-narrow-forward.ts";
 import { narrowKernel } from "../../ops/grid-linear/wasm-narrow-kernel.ts";
+import { winogradAlgorithms } from "../../ops/grid-linear/wasm-winograd.ts";
 import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
 import { plainMove } from "../../ops/move/wasm-move.ts";
 import { wasmPointwise } from "../../ops/pointwise/wasm-pointwise.ts";
@@ -23,6 +24,7 @@ export const algorithms: readonly Algorithm[] = [
   denseForward,
   denseInput,
   denseKernel,
+  ...winogradAlgorithms,
   forwardBlocked,
   inputBlocked,
   kernelBlocked,
