@@ -14,7 +14,7 @@ export const formOfTwo: Form = { points: [1] };
 
 /**
  * F(4, 3). The points 3/4 and 3/2 are exact in binary with all the powers that the transforms need, cost as many operations
- * as the usual 1 and 2, and halve the error.
+ * as the usual 1 and 2, and make errors of half the size (a third, in the worst cell).
  */
 export const formOfFour: Form = { points: [3 / 4, 3 / 2] };
 
@@ -24,7 +24,7 @@ export const spanOf = (form: Form): number => tileOf(form) + 2;
 
 /** Coefficients of the product of (z - root), lowest power first. */
 const product = (roots: readonly number[]): number[] =>
-  roots.reduce<number[]>((sum, root) => [...sum, 0].map((_, i) => (sum[i - 1] ?? 0) - root * (sum[i] ?? 0)), [1]);
+  roots.reduce((sum, root) => Array.from({ length: sum.length + 1 }, (_, i) => (sum[i - 1] ?? 0) - root * (sum[i] ?? 0)), [1]);
 
 const squares = ({ points }: Form): number[] => points.map((point) => point * point);
 /** The polynomial in z = x^2 that is zero at all points, and the one that is zero at all but one. */
@@ -33,8 +33,8 @@ const without = (form: Form, index: number): number[] => product(squares(form).f
 const evaluate = (coefficients: readonly number[], z: number): number => coefficients.reduceRight((sum, value) => sum * z + value, 0);
 
 /**
- * The transforms of one line as straight code on four lanes. `values` in the constructor's list are vector constants that it sets
- * into locals where the code stands, so before the loops.
+ * The transforms of one line as straight code on four lanes. Made where the code stands before its loops: it sets its constants into
+ * locals there.
  */
 export class LineCode {
   readonly #f: FunctionBuilder;

@@ -24,30 +24,54 @@ interface Surroundings {
 }
 
 function emitResult(f: FunctionBuilder, code: WinogradCode): void {
-  const [table, products, lines, first, from, tiles, block] = f.parameters;
-  const [record, mask, lastColumn, lastLine, rows, plane] = f.locals("i32", 6);
-  f.get(table)
+  const [, products, lines, , , tiles] = f.parameters;
+  const [record, lastColumn, lastLine, rows, plane] = f.locals("i32", 5);
+  f.get(f.parameters[0])
     .memory("i32.load", 4 * operandAt.record)
     .set(record);
   word(f, record, "productPlane").set(plane);
+  const around = surround(f, code, record);
+  const { walk } = around;
+  f.get(walk.across).i32(1).op("i32.sub").set(lastColumn);
+  f.get(walk.downs).i32(1).op("i32.sub").set(lastLine);
+  const line = new LineCode(f, code.form, code.fma, "result");
+  const columns = columnCode(f, code, line);
+  const cells = tileCode(f, code, line, record, around);
+  f.loop((next) => {
+    if (code.rank > 1) columns(products, plane, lines);
+    f.i32(tileRows(code));
+    word(f, record, "lastRows").get(walk.line).get(lastLine).op("i32.ne", "select").set(rows);
+    const source = { lines, products, plane, rows };
+    if (code.rest === 0) cells(source, tileOf(code.form));
+    else {
+      f.get(walk.column).get(lastColumn).op("i32.ne");
+      f.if(
+        () => cells(source, tileOf(code.form)),
+        () => cells(source, code.rest),
+      );
+    }
+    stepWalk(f, walk);
+    advance(f, products, 4 * code.lanes);
+    f.get(tiles).i32(1).op("i32.sub").tee(tiles).branchIf(next);
+  });
+}
+
+/** Sets all pointers to the first tile, and the mask to that of the block. */
+function surround(f: FunctionBuilder, code: WinogradCode, record: Local): Surroundings {
+  const [table, , , first, from, , block] = f.parameters;
+  const mask = f.local("i32");
   const moving = movingOf(code);
-  const blockOf = (stream: number): void => {
-    f.get(block);
+  const address = (position: number, stream: number): void => {
+    f.get(table)
+      .memory("i32.load", 4 * position)
+      .get(block);
     streamWord(f, record, stream, "block").op("i32.mul", "i32.add");
   };
-  const address = (position: number, stream: number): void => {
-    f.get(table).memory("i32.load", 4 * position);
-    blockOf(stream);
-  };
-  const walk = startWalk(f, {
-    record,
-    first,
-    from,
-    streams: [
-      { stream: 1, base: () => address(operandAt.result, 1) },
-      ...moving.map((i) => ({ stream: fusedStream(i), base: () => address(operandAt.fused + i, fusedStream(i)) })),
-    ],
-  });
+  const streams = [
+    { stream: 1, base: () => address(operandAt.result, 1) },
+    ...moving.map((i) => ({ stream: fusedStream(i), base: () => address(operandAt.fused + i, fusedStream(i)) })),
+  ];
+  const walk = startWalk(f, { record, first, from, streams });
   const fixed = code.fused.map(({ moves }, i) => {
     if (moves) return null;
     const pointer = f.local("i32");
@@ -66,29 +90,8 @@ function emitResult(f: FunctionBuilder, code: WinogradCode): void {
       .op("i32.add");
     word(f, record, "blocks").op("i32.eq", "select").set(mask);
   }
-  f.get(walk.across).i32(1).op("i32.sub").set(lastColumn);
-  f.get(walk.downs).i32(1).op("i32.sub").set(lastLine);
   const constants = code.epilogue === null ? new Map() : hoistConstants(f, code.epilogue, code.fma);
-  const line = new LineCode(f, code.form, code.fma, "result");
-  const columns = columnCode(f, code, line);
-  const cells = rowCode(f, code, line, record, { walk, fixed, moving, mask, constants });
-  f.loop((next) => {
-    if (code.rank > 1) columns(products, plane, lines);
-    f.i32(tileRows(code));
-    word(f, record, "lastRows").get(walk.line).get(lastLine).op("i32.ne", "select").set(rows);
-    const source = { lines, products, plane, rows };
-    if (code.rest === 0) cells(source, tileOf(code.form));
-    else {
-      f.get(walk.column).get(lastColumn).op("i32.ne");
-      f.if(
-        () => cells(source, tileOf(code.form)),
-        () => cells(source, code.rest),
-      );
-    }
-    stepWalk(f, walk);
-    advance(f, products, 4 * code.lanes);
-    f.get(tiles).i32(1).op("i32.sub").tee(tiles).branchIf(next);
-  });
+  return { walk, fixed, moving, mask, constants };
 }
 
 /** Bytes of a column of lines, which go down the columns as the planes do. */
@@ -135,33 +138,75 @@ interface RowSource {
   readonly rows: Local;
 }
 
-/** The second transform, row by row, with epilogue and stores of so many columns. */
-function rowCode(
+/** Where the code of a row stands. */
+interface RowPlace {
+  /** Line to read, or plane of products when there is one axis. */
+  readonly at: Local;
+  readonly target: Local;
+  /** A pointer for each column of every moving operand. */
+  readonly pointers: readonly (readonly Local[])[];
+}
+
+/** The second transform of a tile, row by row, with epilogue and stores of so many columns. */
+function tileCode(
   f: FunctionBuilder,
   code: WinogradCode,
   line: LineCode,
   record: Local,
   around: Surroundings,
 ): (source: RowSource, columns: number) => void {
+  const [at, target] = f.locals("i32", 2);
+  const pointers = around.moving.map(() => f.locals("i32", tileOf(code.form)));
+  const steps = (name: "row" | "cell"): Local[] =>
+    [1, ...around.moving.map(fusedStream)].map((stream) => {
+      const step = f.local("i32");
+      streamWord(f, record, stream, name).set(step);
+      return step;
+    });
+  const [rowSteps, cellSteps] = [steps("row"), steps("cell")];
+  const move = (pointer: Local, step: Local): void => void f.get(pointer).get(step).op("i32.add").set(pointer);
+  const row = rowCode(f, code, line, around, { at, target, pointers });
+  return ({ lines, products, plane, rows }, columns) => {
+    f.get(around.walk.streams[0].at).set(target);
+    pointers.forEach((list, i) => {
+      f.get(around.walk.streams[1 + i].at).set(list[0]);
+      for (let column = 1; column < columns; column++)
+        f.get(list[column - 1])
+          .get(cellSteps[1 + i])
+          .op("i32.add")
+          .set(list[column]);
+    });
+    if (code.rank === 1) {
+      row(columns, products, plane);
+      return;
+    }
+    f.get(lines).set(at);
+    f.loop((again) => {
+      row(columns, null, plane);
+      advance(f, at, lineBytes(code));
+      move(target, rowSteps[0]);
+      pointers.forEach((list, i) => {
+        for (const pointer of list.slice(0, columns)) move(pointer, rowSteps[1 + i]);
+      });
+      f.get(rows).i32(1).op("i32.sub").tee(rows).branchIf(again);
+    });
+  };
+}
+
+/** Code of one row, a pair of vectors after the other; from the products themselves when there is one axis. */
+function rowCode(
+  f: FunctionBuilder,
+  code: WinogradCode,
+  line: LineCode,
+  around: Surroundings,
+  { at, target, pointers }: RowPlace,
+): (columns: number, products: Local | null, plane: Local) => void {
   const [span, tile] = [spanOf(code.form), tileOf(code.form)];
   const width = code.wide ? 2 : 1;
+  const cellBytes = 4 * code.lanes;
   const inputs = Array.from({ length: width }, () => f.locals("v128", span));
   const outputs = Array.from({ length: width }, () => f.locals("v128", tile));
-  const [at, linesAt] = f.locals("i32", 2);
-  const target = f.local("i32");
   const scratch: Local[] = [];
-  // a pointer for each column of every moving operand
-  const pointers = around.moving.map(() => f.locals("i32", tile));
-  const rowSteps = [1, ...around.moving.map(fusedStream)].map((stream) => {
-    const step = f.local("i32");
-    streamWord(f, record, stream, "row").set(step);
-    return step;
-  });
-  const cellSteps = around.moving.map((i) => {
-    const step = f.local("i32");
-    streamWord(f, record, fusedStream(i), "cell").set(step);
-    return step;
-  });
   const finish = (sum: Local, column: number, offset: number): void => {
     const vector = (index: number): void => {
       const own = index - 1;
@@ -177,58 +222,28 @@ function rowCode(
     if (code.spare) f.get(around.mask).memory("v128.load", offset).op("v128.and");
     f.set(sum);
   };
-  const row = (source: RowSource, columns: number): void => {
-    for (let byte = 0; byte < 4 * code.lanes; byte += 16 * width) {
-      if (code.rank === 1) f.get(source.products).set(at);
+  return (columns, products, plane) => {
+    for (let byte = 0; byte < cellBytes; byte += 16 * width) {
+      if (products !== null) f.get(products).set(at);
       for (let column = 0; column < span; column++) {
-        inputs.forEach((list, half) => {
-          const offset = byte + 16 * half;
-          if (code.rank > 1) f.get(linesAt).memory("v128.load", column * 4 * code.lanes + offset);
-          else f.get(at).memory("v128.load", offset);
-          f.set(list[column]);
-        });
-        if (code.rank === 1 && column < span - 1) f.get(at).get(source.plane).op("i32.add").set(at);
+        inputs.forEach((list, half) =>
+          f
+            .get(at)
+            .memory("v128.load", (products === null ? column * cellBytes : 0) + byte + 16 * half)
+            .set(list[column]),
+        );
+        if (products !== null && column < span - 1) f.get(at).get(plane).op("i32.add").set(at);
       }
       inputs.forEach((list, half) => line.result(list, outputs[half]));
-      for (let column = 0; column < columns; column++) outputs.forEach((list, half) => finish(list[column], column, byte + 16 * half));
-      for (let column = 0; column < columns; column++)
-        outputs.forEach((list, half) =>
-          f
-            .get(target)
-            .get(list[column])
-            .memory("v128.store", column * 4 * code.lanes + byte + 16 * half),
-        );
+      // epilogues before stores: the halves of a pair have to stand together
+      const cells = Array.from({ length: columns }, (_, column) =>
+        outputs.map((list, half) => ({ value: list[column], column, half })),
+      ).flat();
+      for (const { value, column, half } of cells) finish(value, column, byte + 16 * half);
+      for (const { value, column, half } of cells)
+        f.get(target)
+          .get(value)
+          .memory("v128.store", column * cellBytes + byte + 16 * half);
     }
-  };
-  return (source, columns) => {
-    f.get(around.walk.streams[0].at).set(target);
-    f.get(source.lines).set(linesAt);
-    pointers.forEach((list, i) =>
-      list.slice(0, columns).forEach((pointer, column) => {
-        if (column === 0) f.get(around.walk.streams[1 + i].at).set(pointer);
-        else
-          f.get(list[column - 1])
-            .get(cellSteps[i])
-            .op("i32.add")
-            .set(pointer);
-      }),
-    );
-    if (code.rank === 1) {
-      row(source, columns);
-      return;
-    }
-    f.loop((again) => {
-      row(source, columns);
-      advance(f, linesAt, lineBytes(code));
-      f.get(target).get(rowSteps[0]).op("i32.add").set(target);
-      pointers.forEach((list, i) => {
-        for (const pointer of list.slice(0, columns))
-          f.get(pointer)
-            .get(rowSteps[1 + i])
-            .op("i32.add")
-            .set(pointer);
-      });
-      f.get(source.rows).i32(1).op("i32.sub").tee(source.rows).branchIf(again);
-    });
   };
 }

@@ -56,29 +56,40 @@ interface Places {
   readonly plane: Local;
 }
 
+/** Transforms one line of vectors `byte` bytes into their cells: `load` pushes source cell i, `store` stores value i. */
+type Transform = (
+  byte: number,
+  load: (i: number, offset: number) => void,
+  store: (i: number, offset: number, value: Local) => void,
+) => void;
+
+function lineTransform(f: FunctionBuilder, code: WinogradCode, line: LineCode): Transform {
+  const span = spanOf(code.form);
+  const halves = Array.from({ length: code.wide ? 2 : 1 }, (_, half) => ({
+    at: 16 * half,
+    cells: f.locals("v128", span),
+    values: f.locals("v128", span),
+  }));
+  return (byte, load, store) => {
+    for (let i = 0; i < span; i++)
+      for (const { at, cells } of halves) {
+        load(i, byte + at);
+        f.set(cells[i]);
+      }
+    for (const { cells, values } of halves) line.source(cells, values);
+    for (let i = 0; i < span; i++) for (const { at, values } of halves) store(i, byte + at, values[i]);
+  };
+}
+
 /** Code of one tile and one block, a pair of vectors after the other. */
 function tileCode(f: FunctionBuilder, code: WinogradCode, line: LineCode): (places: Places) => void {
-  const span = spanOf(code.form);
-  const rows = spanRows(code);
-  const width = code.wide ? 2 : 1;
+  const [span, rows] = [spanOf(code.form), spanRows(code)];
   const cellBytes = 4 * code.from;
-  const inputs = Array.from({ length: width }, () => f.locals("v128", span));
-  const outputs = Array.from({ length: width }, () => f.locals("v128", span));
+  const bytes = Array.from({ length: cellBytes / (code.wide ? 32 : 16) }, (_, i) => i * (code.wide ? 32 : 16));
   const pointers = f.locals("i32", rows);
-  const at = f.local("i32");
-  const transform = (
-    load: (i: number, offset: number) => void,
-    store: (i: number, offset: number, value: Local) => void,
-    byte: number,
-  ): void => {
-    for (let i = 0; i < span; i++)
-      inputs.forEach((list, half) => {
-        load(i, byte + 16 * half);
-        f.set(list[i]);
-      });
-    inputs.forEach((list, half) => line.source(list, outputs[half]));
-    for (let i = 0; i < span; i++) outputs.forEach((list, half) => store(i, byte + 16 * half, list[i]));
-  };
+  const [at, columnPlanes] = f.locals("i32", 2);
+  const transform = lineTransform(f, code, line);
+  const lineOffset = (row: number, column: number): number => (row * span + column) * cellBytes;
   return ({ source, rowStep, lines, target, plane }) => {
     f.get(source).set(pointers[0]);
     for (let row = 1; row < rows; row++)
@@ -86,38 +97,33 @@ function tileCode(f: FunctionBuilder, code: WinogradCode, line: LineCode): (plac
         .get(rowStep)
         .op("i32.add")
         .set(pointers[row]);
-    if (rows > 1) {
-      for (let column = 0; column < span; column++)
-        for (let byte = 0; byte < cellBytes; byte += 16 * width)
-          transform(
-            (row, offset) => f.get(pointers[row]).memory("v128.load", column * cellBytes + offset),
-            (row, offset, value) =>
-              f
-                .get(lines)
-                .get(value)
-                .memory("v128.store", (row * span + column) * cellBytes + offset),
-            byte,
-          );
-    }
+    const cell = (row: number, column: number, offset: number): void =>
+      void f.get(pointers[row]).memory("v128.load", column * cellBytes + offset);
+    for (let column = 0; column < span && rows > 1; column++)
+      for (const byte of bytes)
+        transform(
+          byte,
+          (row, offset) => cell(row, column, offset),
+          (row, offset, value) =>
+            f
+              .get(lines)
+              .get(value)
+              .memory("v128.store", lineOffset(row, column) + offset),
+        );
     // planes go down the columns: each row begins one plane later and goes on by a whole column
-    const columnPlanes = f.local("i32");
     f.get(plane).i32(rows).op("i32.mul").set(columnPlanes);
-    for (let row = 0; row < rows; row++) {
-      for (let byte = 0; byte < cellBytes; byte += 16 * width) {
+    for (let row = 0; row < rows; row++)
+      for (const byte of bytes) {
         f.get(target).get(plane).i32(row).op("i32.mul", "i32.add").set(at);
         let reached = 0;
         transform(
-          (column, offset) =>
-            rows > 1
-              ? f.get(lines).memory("v128.load", (row * span + column) * cellBytes + offset)
-              : f.get(pointers[0]).memory("v128.load", column * cellBytes + offset),
+          byte,
+          (column, offset) => (rows > 1 ? f.get(lines).memory("v128.load", lineOffset(row, column) + offset) : cell(0, column, offset)),
           (column, offset, value) => {
             for (; reached < column; reached++) f.get(at).get(columnPlanes).op("i32.add").set(at);
             f.get(at).get(value).memory("v128.store", offset);
           },
-          byte,
         );
       }
-    }
   };
 }

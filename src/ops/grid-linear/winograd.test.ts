@@ -90,7 +90,7 @@ test("rounding stays within what is declared, at 16 to 512 channels, on normal a
         }
       }
     }
-    // with the usual points 0, 1, -1, 2, -2 this is 1.5 and more
+    // with the usual points 0, 1, -1, 2, -2 this is 2 and more
     assert.ok(inner <= 1.2, `${algorithm.id}: ${inner} with padding 1`);
   }
 });
