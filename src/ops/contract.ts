@@ -165,6 +165,9 @@ export interface Chunks {
   readonly group: number;
 }
 
+/** Chunks of a run with so many examples. */
+export const chunkCount = ({ each, group }: Chunks, examples: number): number => (group === 0 ? each : each * Math.ceil(examples / group));
+
 /**
  * An emitted function of the signature (arguments, begin, end, examples): `arguments` is the address of the table of
  * operand addresses (i32 each), chunks begin <= c < end are to be done, `examples` is the run's number of examples.

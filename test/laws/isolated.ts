@@ -1,16 +1,16 @@
 import { invariant } from "../../src/base/errors.ts";
 import type { TensorType } from "../../src/base/types.ts";
-import type {
-  Algorithm,
-  Buffers,
-  Chunks,
-  Device,
-  Emission,
-  Fusion,
-  Layout,
-  LayoutChoice,
-  OperandRef,
-  Operator,
+import {
+  type Algorithm,
+  type Buffers,
+  chunkCount,
+  type Device,
+  type Emission,
+  type Fusion,
+  type Layout,
+  type LayoutChoice,
+  type OperandRef,
+  type Operator,
 } from "../../src/ops/contract.ts";
 import { printLayout } from "../../src/ops/layout.ts";
 import { arena, type CellMap, cellMap, type RoutineFunction } from "./arena.ts";
@@ -59,8 +59,6 @@ const guardBits = 0x7fc0dead;
 /** Words of the table of addresses. */
 const table = 16;
 const firstWord = 64;
-
-export const chunkCount = ({ each, group }: Chunks, examples: number): number => (group === 0 ? each : each * Math.ceil(examples / group));
 
 /** Runs an algorithm outside of any session: layouts as chosen, buffers NaN-filled, guards around each. */
 export function runAlone<P>(trial: Trial<P>): TrialResult {

@@ -1,11 +1,10 @@
 import { size, type Tensor } from "../../src/base/types.ts";
 import { type Graph, inputsOf, maximalExamples } from "../../src/graph/graph.ts";
 import type { Feeds } from "../../src/graph/session.ts";
-import type { Algorithm, Device } from "../../src/ops/contract.ts";
+import { type Algorithm, chunkCount, type Device } from "../../src/ops/contract.ts";
 import type { Buffer, PlannedStep } from "../../src/plan/buffers.ts";
 import { type Plan, plan } from "../../src/plan/plan.ts";
 import { arena } from "./arena.ts";
-import { chunkCount } from "./isolated.ts";
 
 const guardWords = 64;
 const guardBits = 0x7fc0dead;

@@ -1,6 +1,6 @@
 import { fail, invariant } from "../../base/errors.ts";
 import type { Feeds, Outputs, Program } from "../../graph/session.ts";
-import type { Chunks } from "../../ops/contract.ts";
+import { chunkCount } from "../../ops/contract.ts";
 import { explain } from "../../plan/explain.ts";
 import { bufferBytes } from "../../plan/memory.ts";
 import type { Plan } from "../../plan/plan.ts";
@@ -14,8 +14,6 @@ const worthThreads = 60_000;
 
 /** Chunks of a stage that one word of the script can count (see work.ts). */
 const mostChunks = 2 ** 20 - 1;
-
-const chunkCount = ({ each, group }: Chunks, examples: number): number => (group === 0 ? each : each * Math.ceil(examples / group));
 
 /** Programs of the process are numbered, so that workers can tell them apart. */
 let programs = 0;
