@@ -36,6 +36,7 @@ export const layers: readonly Layer[] = [
   { name: "op tools", files: "ops/expression/**", holds: "pointwise expressions: table, slopes, printers", imports: ["base", "grid", "emit", "contract"] },
   { name: "front doors", files: "ops/<room>/index.ts", holds: "an operator: equation, plan, types, gradient, cost", imports: room },
   { name: "algorithms", files: "ops/<room>/wasm*.ts", holds: "one way to compute an operator with wasm", imports: room },
+  { name: "algorithms", files: "ops/<room>/**/wasm*.ts", holds: "the same, where a room has floors", imports: room },
   { name: "algorithms", files: "ops/<room>/webgpu*.ts", holds: "one way to compute an operator with WebGPU", imports: room },
   { name: "rooms", files: "ops/<room>/**", holds: "the rest of a room: plan, reference, what its algorithms share", imports: room },
 

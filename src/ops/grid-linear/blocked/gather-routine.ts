@@ -1,0 +1,107 @@
+import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
+import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
+import { advance } from "../../../emit/wasm/vectors.ts";
+import type { Routine } from "../../contract.ts";
+import { printFused } from "../tiles/fused.ts";
+import { emitShare } from "../tiles/share.ts";
+import { type GatherCode, head, headWords, phaseHead, phaseWords, recordOperand } from "./code.ts";
+import { emitTiles } from "./tile.ts";
+
+export function gatherRoutine(code: GatherCode, tier: string): Routine {
+  const bodies = code.bodies.map(({ channels, taps, tapStep }) => `${channels}c${taps}t${taps > 1 ? tapStep : ""}`).join("+");
+  const key = `grid-linear gather | ${code.lanes}x${code.cells}x${code.sets} ${bodies}${code.spare ? " spare" : ""} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
+  return { key, build: (module) => buildGather(module, code) };
+}
+
+function buildGather(module: ModuleBuilder, code: GatherCode): number {
+  const parameters = Array.from({ length: 7 }, () => "i32" as const);
+  const tile = (cells: number): number => module.function(parameters, [], (f) => emitTiles(f, code, cells));
+  const [large, small] = [tile(code.cells), tile(code.cells - 1)];
+  return module.function(["i32", "i32", "i32", "i32"], [], (f) => emitChunks(f, code, large, small));
+}
+
+/** Decodes chunks and hands the cells of each phase to the tile functions: a whole number of both tiles where there is one. */
+function emitChunks(f: FunctionBuilder, code: GatherCode, large: number, small: number): void {
+  const [table, chunk, end, examples] = f.parameters;
+  const [record, phase, phases, block, part, first, total, from, to, smallTiles, largeTiles, rest] = f.locals("i32", 12);
+  const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", index * 4);
+  const split = (divide: number, count: number, into: Local): void => {
+    f.get(rest);
+    word(divide).op("i32.div_u");
+    word(count).op("i32.rem_u").set(into);
+  };
+  const share = (extra: number, into: Local): void => {
+    f.get(part).i32(extra).op("i32.add").set(into);
+    emitShare(f, total, into, () => word(head.parts));
+  };
+  f.get(table)
+    .memory("i32.load", recordOperand * 4)
+    .set(record);
+  f.block((exit) => {
+    f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
+    f.loop((next) => {
+      f.get(chunk);
+      word(head.each).op("i32.rem_u").set(rest);
+      split(head.blockDivide, head.blocks, block);
+      split(head.partDivide, head.parts, part);
+      f.get(chunk);
+      word(head.each).op("i32.div_u");
+      word(head.group).op("i32.mul").set(first);
+      f.get(examples).get(first).op("i32.sub").set(rest);
+      f.get(rest);
+      word(head.group);
+      f.get(rest);
+      word(head.group).op("i32.lt_s", "select").set(rest);
+      word(head.phases).set(phases);
+      f.get(record)
+        .i32(headWords(code) * 4)
+        .op("i32.add")
+        .set(phase);
+      f.loop((again) => {
+        f.get(phase)
+          .memory("i32.load", phaseHead.cells * 4)
+          .get(rest)
+          .op("i32.mul")
+          .set(total);
+        share(0, from);
+        share(1, to);
+        splitTiles(f, code.cells, from, to, smallTiles, largeTiles);
+        callTiles(f, large, [table, phase, block, first, from, largeTiles, to]);
+        f.get(from).get(largeTiles).i32(code.cells).op("i32.mul", "i32.add").set(from);
+        callTiles(f, small, [table, phase, block, first, from, smallTiles, to]);
+        advance(f, phase, phaseWords(code) * 4);
+        f.get(phases).i32(1).op("i32.sub").tee(phases).branchIf(again);
+      });
+      f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
+    });
+  });
+}
+
+/** small = -cells mod T tiles of T - 1 cells fill up exactly; where that is more than there is, tiles of T with repeated last cells do. */
+function splitTiles(f: FunctionBuilder, cells: number, from: Local, to: Local, small: Local, large: Local): void {
+  const count = (): FunctionBuilder => f.get(to).get(from).op("i32.sub");
+  f.i32(cells);
+  count().i32(cells).op("i32.rem_u", "i32.sub").i32(cells).op("i32.rem_u").set(small);
+  f.get(small)
+    .i32(cells - 1)
+    .op("i32.mul");
+  count().op("i32.gt_s");
+  f.if(() => f.i32(0).set(small));
+  count()
+    .get(small)
+    .i32(cells - 1)
+    .op("i32.mul", "i32.sub")
+    .i32(cells - 1)
+    .op("i32.add")
+    .i32(cells)
+    .op("i32.div_u")
+    .set(large);
+}
+
+function callTiles(f: FunctionBuilder, index: number, values: readonly Local[]): void {
+  f.get(values[5]);
+  f.if(() => {
+    for (const value of values) f.get(value);
+    f.call(index);
+  });
+}

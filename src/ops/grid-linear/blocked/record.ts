@@ -1,0 +1,228 @@
+import { size } from "../../../base/types.ts";
+import type { Fusion, Layout } from "../../contract.ts";
+import type { Placement } from "../../layout.ts";
+import { type GatherProblem, product, type Sweep } from "../gather.ts";
+import { fusedPlace } from "../tiles/fused.ts";
+import { type Body, type GatherCode, head, headWords, phaseHead, phaseWords, streamsOf } from "./code.ts";
+import { type Packing, panelBytes } from "./pack.ts";
+
+/** One combination of the axes' sweeps, with its taps in the order of rising offsets. */
+export interface Phase {
+  readonly sweeps: readonly Sweep[];
+  readonly taps: readonly { readonly tap: number; readonly offsets: readonly number[] }[];
+}
+
+/** Phases of a problem, those with most taps first. */
+export function phasesOf({ plan, sweeps }: GatherProblem): Phase[] {
+  const phases = product(sweeps).map((chosen) => ({
+    sweeps: chosen,
+    taps: product(chosen.map(({ taps }) => taps)).map((list) => ({
+      tap: list.reduce((index, { tap }, axis) => index * plan.axes[axis].kernel + (plan.flip ? plan.axes[axis].kernel - 1 - tap : tap), 0),
+      offsets: list.map(({ offset }) => offset),
+    })),
+  }));
+  return phases.sort((a, b) => b.taps.length - a.taps.length);
+}
+
+/** How the work is cut: parts of the cells of one example, or groups of examples, for each result block. */
+export interface Cut {
+  readonly group: number;
+  readonly parts: number;
+}
+
+/** Everything that the record needs to know, worked out once. */
+export interface LaidOut {
+  readonly problem: GatherProblem;
+  readonly phases: readonly Phase[];
+  readonly source: Placement;
+  readonly result: Placement;
+  /** Whole source blocks of a group, and channels of a last one with spare lanes. */
+  readonly full: number;
+  readonly rest: number;
+  /** Place of a tap within the rows that a source block has in a panel: rows go by source block, tap, channel. */
+  readonly slots: ReadonlyMap<number, number>;
+  readonly packing: Packing;
+}
+
+export function layOut(problem: GatherProblem, phases: readonly Phase[], source: Placement, result: Placement): LaidOut {
+  const { plan, transposed } = problem;
+  const [sourceChannels, resultChannels] = [source.channels / plan.groups, result.channels / plan.groups];
+  const [full, rest] = [Math.floor(sourceChannels / source.block), sourceChannels % source.block];
+  const slots = new Map<number, number>();
+  for (const { tap } of phases.flatMap(({ taps }) => taps)) if (!slots.has(tap)) slots.set(tap, slots.size);
+  const kernelTaps = size(plan.axes.map(({ kernel }) => kernel));
+  const position = (channel: number, tap: number): number => {
+    const slot = slots.get(tap);
+    if (slot === undefined) return -1;
+    const [block, lane] = [Math.floor(channel / source.block), channel % source.block];
+    return block * source.block * slots.size + slot * (block < full ? source.block : rest) + lane;
+  };
+  const row = (transposed ? resultChannels : sourceChannels) * kernelTaps;
+  const packing: Packing = {
+    block: result.block,
+    panels: result.blocks,
+    panelsPerGroup: result.blocks / plan.groups,
+    rowsPerGroup: resultChannels,
+    rows: slots.size * sourceChannels,
+    ...(transposed
+      ? { groupStride: sourceChannels * row, rowStride: kernelTaps, outer: sourceChannels, outerStride: row, columns: kernelTaps, position }
+      : {
+          groupStride: resultChannels * row,
+          rowStride: row,
+          outer: 1,
+          outerStride: 0,
+          columns: row,
+          position: (_: number, column: number) => position(Math.floor(column / kernelTaps), column % kernelTaps),
+        }),
+  };
+  return { problem, phases, source, result, full, rest, slots, packing };
+}
+
+/** Turns of the inner loop: a tap of a whole block, or a row of taps where a block has few channels. */
+export function bodiesOf({ phases, source, full, rest }: LaidOut): Body[] {
+  const taps = phases.length === 1 ? (phases[0].sweeps.at(-1)?.taps ?? []) : [];
+  const gap = taps.length > 1 ? taps[1].offset - taps[0].offset : 0;
+  const regular = taps.length > 1 && taps.every(({ offset }, i) => i === 0 || offset - taps[i - 1].offset === gap);
+  const body = (channels: number): Body => {
+    const unrolled = regular && channels * taps.length <= 24;
+    return { channels, taps: unrolled ? taps.length : 1, tapStep: unrolled ? gap * source.strides[source.strides.length - 1] * 4 : 0 };
+  };
+  return [...(full > 0 ? [body(source.block)] : []), ...(rest > 0 ? [body(rest)] : [])];
+}
+
+/** Where a stream's pointer starts, and its strides on the axes. */
+interface Track {
+  readonly origin: number;
+  readonly strides: readonly number[];
+}
+
+/** Merges axes that every stream crosses without a gap, so that few rows end; innermost first, always three. */
+function mergeAxes(counts: readonly number[], tracks: readonly Track[]): { extents: number[]; steps: number[][] } {
+  const extents: number[] = [];
+  const steps: number[][] = tracks.map(() => []);
+  for (let axis = counts.length - 1; axis >= 0; axis--) {
+    const last = extents.length - 1;
+    if (last >= 0 && tracks.every(({ strides }, i) => strides[axis] === steps[i][last] * extents[last])) {
+      extents[last] *= counts[axis];
+      continue;
+    }
+    extents.push(counts[axis]);
+    tracks.forEach(({ strides }, i) => {
+      steps[i].push(strides[axis]);
+    });
+  }
+  while (extents.length < 3) {
+    extents.push(1);
+    for (const list of steps) list.push(0);
+  }
+  return { extents, steps };
+}
+
+/** All numbers of the main step: head, phases loop tables, masks and zeros. */
+export function gatherRecord(at: LaidOut, code: GatherCode, cut: Cut, layouts: readonly Layout[], fusion: Fusion | null): Int32Array {
+  const { problem, phases, source, result, packing } = at;
+  const { groups } = problem.plan;
+  const fused = (fusion?.operands ?? []).map((type, i) => fusedPlace(type, layouts[i], problem.result, result.block));
+  const moving = fused.filter((_, i) => code.fused[i].moves);
+  const words = new Array<number>(headWords(code) + phases.length * phaseWords(code)).fill(0);
+  // whichever is smaller is walked through again and again: all panels, or the source of an example
+  const panelsInner = source.exampleStride * 4 > packing.panels * panelBytes(packing);
+  words[head.each] = result.blocks * cut.parts;
+  words[head.group] = cut.group;
+  words[head.blockDivide] = panelsInner ? 1 : cut.parts;
+  words[head.blocks] = result.blocks;
+  words[head.partDivide] = panelsInner ? result.blocks : 1;
+  words[head.parts] = cut.parts;
+  words[head.phases] = phases.length;
+  words[head.panel] = panelBytes(packing);
+  words[head.blocksPerGroup] = result.blocks / groups;
+  const groupStride = { exampleStride: source.exampleStride, blockStride: (source.blocks / groups) * source.blockStride };
+  [groupStride, result, ...moving].forEach(({ exampleStride, blockStride }, i) => {
+    words.splice(head.words + 2 * i, 2, exampleStride * 4, blockStride * 4);
+  });
+  fused.forEach(({ blockStride }, i) => {
+    words[head.words + 2 * streamsOf(code) + i] = blockStride * 4;
+  });
+  phases.forEach((phase, i) => writePhase(words, headWords(code) + i * phaseWords(code), at, code, phase, [result, ...moving]));
+  words[head.mask] = words.length * 4;
+  const lanes = Array.from({ length: packing.block }, (_, lane) => lane);
+  const last = result.channels - (result.blocks - 1) * packing.block;
+  words.push(...lanes.map(() => -1), ...lanes.map((lane) => (lane < last ? -1 : 0)), ...lanes.map(() => 0));
+  return Int32Array.from(words);
+}
+
+function writePhase(
+  words: number[],
+  start: number,
+  at: LaidOut,
+  code: GatherCode,
+  phase: Phase,
+  targets: readonly (Track & object)[],
+): void {
+  const { sweeps } = phase;
+  const loops = loopsOf(at, phase, code.bodies);
+  const placed = targets.map(
+    ({ origin, strides }): Track => ({
+      origin: origin + sweeps.reduce((sum, { first }, axis) => sum + first * strides[axis], 0),
+      strides: sweeps.map(({ step }, axis) => step * strides[axis]),
+    }),
+  );
+  const tracks = [
+    { origin: at.source.origin + loops.pointer / 4, strides: sweeps.map(({ stride }, axis) => stride * at.source.strides[axis]) },
+    ...placed,
+  ];
+  const counts = sweeps.map(({ count }) => count);
+  const { extents, steps } = mergeAxes(counts, tracks);
+  words[start + phaseHead.cells] = size(counts);
+  words.splice(start + phaseHead.inner, 3, ...extents);
+  words[start + phaseHead.panel] = loops.row;
+  loops.tables.forEach(({ table, pointerStep, rowStep }, body) => {
+    words.splice(start + phaseHead.loops + 3 * body, 3, table.length === 0 ? 0 : words.length * 4, pointerStep, rowStep);
+    words.push(...table);
+  });
+  tracks.forEach(({ origin }, stream) => {
+    words.splice(start + phaseHead.words + 4 * stream, 4, ...[origin, ...steps[stream]].map((value) => value * 4));
+  });
+}
+
+/** Byte positions, from pointer to source and from panel row to panel row, that the turns of the inner loop visit. */
+interface Turn {
+  readonly pointer: number;
+  readonly row: number;
+}
+
+function turnsOf({ source, full, slots, result }: LaidOut, { taps }: Phase, body: Body, from: number, to: number): Turn[] {
+  const starts = taps.filter((_, i) => i % body.taps === 0);
+  const rowBytes = result.block * 4;
+  return Array.from({ length: to - from }, (_, i) => from + i).flatMap((block) =>
+    starts.map(({ tap, offsets }) => ({
+      pointer: (block * source.blockStride + offsets.reduce((sum, offset, axis) => sum + offset * source.strides[axis], 0)) * 4,
+      row: (block * source.block * slots.size + (slots.get(tap) ?? 0) * (block < full ? source.block : body.channels)) * rowBytes,
+    })),
+  );
+}
+
+interface Loop {
+  readonly table: number[];
+  /** From the last turn of the body before to the first of this one. */
+  readonly pointerStep: number;
+  readonly rowStep: number;
+}
+
+/** The loop tables of a phase: whole blocks by the first body, a last one with spare lanes by its own. */
+function loopsOf(at: LaidOut, phase: Phase, bodies: readonly Body[]): Turn & { tables: Loop[] } {
+  const turns = bodies.map((body, i) => {
+    const whole = i === 0 && at.full > 0;
+    return whole ? turnsOf(at, phase, body, 0, at.full) : turnsOf(at, phase, body, at.full, at.full + 1);
+  });
+  let last = turns.flat()[0] ?? { pointer: 0, row: 0 };
+  const start = last;
+  const tables = turns.map((list): Loop => {
+    if (list.length === 0) return { table: [], pointerStep: 0, rowStep: 0 };
+    const [first, end] = [list[0], list[list.length - 1]];
+    const step = { pointerStep: first.pointer - last.pointer, rowStep: first.row - last.row };
+    last = end;
+    return { table: [...list.slice(1).flatMap(({ pointer, row }, i) => [pointer - list[i].pointer, row - list[i].row]), 0, 0], ...step };
+  });
+  return { ...start, tables };
+}

@@ -1,0 +1,189 @@
+import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
+import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
+import type { Routine } from "../../contract.ts";
+import { printFused } from "../tiles/fused.ts";
+import { emitShare } from "../tiles/share.ts";
+import { operandAt, planesOf, type WinogradCode, word } from "./code.ts";
+import { addProducts } from "./product.ts";
+import { addResult } from "./result.ts";
+import { addSource } from "./source.ts";
+
+/** Bytes from one slot's mark to the next: a cache line, so that threads do not share one. */
+export const markBytes = 64;
+
+/** More threads than this wait for one another. */
+export const mostSlots = 16;
+
+/** Marks every slot of the scratch as free. */
+export const freeSlots: Routine = {
+  key: "grid-linear winograd free slots",
+  build: (module) =>
+    module.function(["i32", "i32", "i32", "i32"], [], (f) => {
+      const [table] = f.parameters;
+      for (let slot = 0; slot < mostSlots; slot++)
+        f.get(table)
+          .memory("i32.load")
+          .i32(0)
+          .memory("i32.store", slot * markBytes);
+    }),
+};
+
+/**
+ * What a chunk does with its tiles and result blocks: all of it, with values of its own in a slot of the scratch; or only the source
+ * transform into values that all chunks share, or only what comes after it.
+ */
+export type Stage = "whole" | "values" | "products";
+
+export function winogradRoutine(code: WinogradCode, stage: Stage, tier: string): Routine {
+  const { form, rank, from, lanes, rows, rest, spare, epilogue, fused } = code;
+  const source = `${form.points.join(",")} ${rank}d ${from}`;
+  const result = `${lanes}x${rows} rest ${rest}${spare ? " spare" : ""} | ${printFused(epilogue, fused)}`;
+  return {
+    key: `grid-linear winograd ${stage} | ${source}${stage === "values" ? "" : ` ${result}`} | ${tier}`,
+    build: (module) => buildChunks(module, code, stage),
+  };
+}
+
+function buildChunks(module: ModuleBuilder, code: WinogradCode, stage: Stage): number {
+  const source = stage === "products" ? null : addSource(module, code);
+  const after = stage === "values" ? null : { products: addProducts(module, code), result: addResult(module, code) };
+  return module.function(["i32", "i32", "i32", "i32"], [], (f) => emitChunks(f, code, { source, after, shared: stage !== "whole" }));
+}
+
+interface Stages {
+  /** Functions to call. */
+  readonly source: number | null;
+  readonly after: { readonly products: number; readonly result: number } | null;
+  /** The values lie in a buffer for all chunks. */
+  readonly shared: boolean;
+}
+
+/** What a chunk works on. */
+interface Chunk {
+  readonly table: Local;
+  readonly record: Local;
+  readonly values: Local;
+  readonly products: Local;
+  readonly lines: Local;
+  /** First example of the group, its first tile counted from there, tiles, and result blocks from and to. */
+  readonly first: Local;
+  readonly from: Local;
+  readonly tiles: Local;
+  readonly block: Local;
+  readonly lastBlock: Local;
+}
+
+function emitChunks(f: FunctionBuilder, code: WinogradCode, { source, after, shared }: Stages): void {
+  const [table, chunk, end, examples] = f.parameters;
+  const [record, values, products, lines, first, from, tiles, block, lastBlock] = f.locals("i32", 9);
+  const own: Chunk = { table, record, values, products, lines, first, from, tiles, block, lastBlock };
+  const [mark, slot] = f.locals("i32", 2);
+  f.block((exit) => {
+    f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
+    f.get(table)
+      .memory("i32.load", 4 * operandAt.record)
+      .set(record);
+    takeSlot(f, table, record, mark, slot);
+    word(f, record, "productsAt").get(slot).op("i32.add").set(products);
+    word(f, record, "linesAt").get(slot).op("i32.add").set(lines);
+    f.loop((next) => {
+      f.get(slot).set(values);
+      decodeChunk(f, own, chunk, examples);
+      if (shared) pointValues(f, code, own, chunk);
+      f.get(tiles);
+      f.if(() => {
+        if (source !== null) f.get(table).get(values).get(lines).get(first).get(from).get(tiles).call(source);
+        if (after !== null) emitPasses(f, code, own, after);
+      });
+      f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
+    });
+    f.get(mark).i32(0).memory("i32.atomic.store");
+  });
+}
+
+/** Takes the first slot that no other thread works in; which one it is has no influence on results. */
+function takeSlot(f: FunctionBuilder, table: Local, record: Local, mark: Local, slot: Local): void {
+  const operand = (position: number): FunctionBuilder => f.get(table).memory("i32.load", 4 * position);
+  f.i32(-1).set(slot);
+  f.loop((again) => {
+    f.get(slot).i32(1).op("i32.add");
+    word(f, record, "slots").op("i32.rem_u").set(slot);
+    operand(operandAt.marks).get(slot).i32(markBytes).op("i32.mul", "i32.add").tee(mark);
+    f.i32(1).memory("i32.atomic.rmw.xchg").branchIf(again);
+  });
+  operand(operandAt.scratch).get(slot);
+  word(f, record, "slotBytes").op("i32.mul", "i32.add").set(slot);
+}
+
+/** Tiles and result blocks of a chunk: a part of the tiles of its group's examples, and a range of blocks. */
+function decodeChunk(f: FunctionBuilder, { record, first, from, tiles, block, lastBlock }: Chunk, chunk: Local, examples: Local): void {
+  const [rest, count] = f.locals("i32", 2);
+  f.get(chunk);
+  word(f, record, "each").op("i32.div_u");
+  word(f, record, "group").op("i32.mul").set(first);
+  f.get(chunk);
+  word(f, record, "each").op("i32.rem_u").set(rest);
+  f.get(examples).get(first).op("i32.sub").set(count);
+  emitLeast(f, count, () => word(f, record, "group"));
+  f.get(count);
+  word(f, record, "tiles").op("i32.mul").set(count);
+  const share = (extra: number, into: Local): void => {
+    f.get(rest);
+    word(f, record, "parts").op("i32.rem_u").i32(extra).op("i32.add").set(into);
+    emitShare(f, count, into, () => word(f, record, "parts"));
+  };
+  share(0, from);
+  share(1, tiles);
+  f.get(tiles).get(from).op("i32.sub").set(tiles);
+  f.get(rest);
+  word(f, record, "parts").op("i32.div_u");
+  word(f, record, "chunkBlocks").op("i32.mul").tee(block);
+  word(f, record, "chunkBlocks").op("i32.add").set(lastBlock);
+  emitLeast(f, lastBlock, () => word(f, record, "blocks"));
+}
+
+/** Shared values lie group by group, the tiles of a group as in a slot. */
+function pointValues(f: FunctionBuilder, code: WinogradCode, { table, record, values, from }: Chunk, chunk: Local): void {
+  f.get(table)
+    .memory("i32.load", 4 * operandAt.values)
+    .get(chunk);
+  word(f, record, "each").op("i32.div_u");
+  word(f, record, "groupBytes").op("i32.mul", "i32.add");
+  f.get(from)
+    .i32(4 * code.from)
+    .op("i32.mul", "i32.add")
+    .set(values);
+}
+
+/** Products of so many result blocks at a time, then the result transform of each. */
+function emitPasses(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after: { products: number; result: number }): void {
+  const { table, record, values, products, lines, first, from, tiles, block, lastBlock } = chunk;
+  const [passes, kernel, at] = f.locals("i32", 3);
+  f.loop((again) => {
+    word(f, record, "passBlocks").set(passes);
+    emitLeast(f, passes, () => f.get(lastBlock).get(block).op("i32.sub"));
+    f.get(table)
+      .memory("i32.load", 4 * operandAt.kernel)
+      .get(block);
+    word(f, record, "panel").i32(planesOf(code)).op("i32.mul", "i32.mul", "i32.add").set(kernel);
+    f.get(record).get(values).get(kernel).get(products).get(tiles).get(passes).call(after.products);
+    f.get(products).set(at);
+    f.loop((turn) => {
+      f.get(table).get(at).get(lines).get(first).get(from).get(tiles).get(block).call(after.result);
+      f.get(at);
+      word(f, record, "productPlane").i32(planesOf(code)).op("i32.mul", "i32.add").set(at);
+      f.get(block).i32(1).op("i32.add").set(block);
+      f.get(passes).i32(1).op("i32.sub").tee(passes).branchIf(turn);
+    });
+    f.get(block).get(lastBlock).op("i32.lt_s").branchIf(again);
+  });
+}
+
+/** local = min(local, other) */
+function emitLeast(f: FunctionBuilder, local: Local, other: () => void): void {
+  f.get(local);
+  other();
+  f.get(local);
+  other();
+  f.op("i32.lt_s", "select").set(local);
+}

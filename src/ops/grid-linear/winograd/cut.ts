@@ -1,0 +1,121 @@
+import { size } from "../../../base/types.ts";
+import type { Device } from "../../contract.ts";
+import { typesOf } from "../plan.ts";
+import { mostRows } from "../tiles/outer.ts";
+import { spanOf } from "./lines.ts";
+import { tilesOf, type WinogradProblem } from "./problem.ts";
+
+/** How the work is cut. */
+export interface Cut {
+  /** Examples of a group, parts of its tiles, and tiles that a part has at most. */
+  readonly group: number;
+  readonly parts: number;
+  readonly tiles: number;
+  /** Result blocks of a chunk, and of one pass over the values. */
+  readonly chunkBlocks: number;
+  readonly passBlocks: number;
+  /** Parts of a step of its own that makes values which all chunks share; 0 when every chunk makes its own. */
+  readonly valueParts: number;
+}
+
+/** Blocks of source and result, and the lanes of each. */
+export interface Blocks {
+  readonly source: number;
+  readonly from: number;
+  readonly result: number;
+  readonly lanes: number;
+}
+
+export const blocksOf = ({ source, result }: WinogradProblem, from: number, lanes: number): Blocks => ({
+  source: Math.ceil(source.shape[1] / from),
+  from,
+  result: Math.ceil(result.shape[1] / lanes),
+  lanes,
+});
+
+/** Bytes beyond which the transformed kernel does not stay in the second cache beside what a chunk works on. */
+const cachedKernel = 1.5 * 2 ** 20;
+/** Bytes of values and products that a chunk works on. */
+const chunkBytes = 1.2 * 2 ** 20;
+/** ns that one chunk should take, and how many of them there should be at least. */
+const chunkNs = 60_000;
+const fewestChunks = 8;
+/** Values that all chunks share may take so many bytes. */
+const mostShared = 16 * 2 ** 20;
+
+const planesOf = ({ form, plan }: WinogradProblem): number => spanOf(form) ** plan.axes.length;
+const kernelBytes = (problem: WinogradProblem, { source, from, result, lanes }: Blocks): number =>
+  4 * planesOf(problem) * source * from * result * lanes;
+
+/** Predicted ns of one tile: its source transform, and products and result transform of one result block. */
+function tileNs(problem: WinogradProblem, { source, from, lanes }: Blocks, device: Device): { source: number; block: number } {
+  const planes = planesOf(problem);
+  const rate = device.wide ? (lanes > 8 ? 44 : 41) : device.fma ? 25 : 18;
+  // per vector register of a block and plane: loads, stores and sums of both lines
+  const [sourceLine, resultLine] = device.wide ? [1.6, 0.95] : device.fma ? [1.5, 1.1] : [1.9, 1.4];
+  const registers = (channels: number): number => channels / (device.wide ? 8 : 4);
+  return {
+    source: planes * source * registers(from) * sourceLine,
+    block: planes * ((source * from * lanes) / rate + 2 + registers(lanes) * resultLine),
+  };
+}
+
+/** Rows of register tiles that so many tiles fill, with those that are filled in vain. */
+export function filledRows(tiles: number, rows: number): number {
+  const small = (rows - (tiles % rows)) % rows;
+  return small * (rows - 1) <= tiles ? tiles : Math.ceil(tiles / rows) * rows;
+}
+
+/** Parts of about so many tiles of which few rows are filled in vain. */
+function partsOf(tiles: number, wanted: number, rows: number): number {
+  const start = Math.max(1, Math.round(tiles / wanted));
+  const filled = (parts: number): number => {
+    const [least, more] = [Math.floor(tiles / parts), tiles % parts];
+    return more * filledRows(least + 1, rows) + (parts - more) * filledRows(least, rows);
+  };
+  const near = [start, start + 1, start - 1, start + 2, start - 2].filter((parts) => parts >= 1 && parts <= tiles);
+  return near.reduce((best, parts) => (filled(parts) < filled(best) * 0.97 ? parts : best));
+}
+
+/**
+ * Whole chunks where there are enough tiles: values and products stay in the cache of one core. Otherwise the tiles of all examples
+ * are transformed once, and chunks are ranges of result blocks.
+ */
+export function cutOf(problem: WinogradProblem, blocks: Blocks, device: Device): Cut {
+  const { examples } = problem.plan;
+  const [each, planes] = [tilesOf(problem), planesOf(problem)];
+  const ns = tileNs(problem, blocks, device);
+  const rows = mostRows(device, blocks.lanes);
+  const valueBytes = 4 * planes * blocks.source * blocks.from;
+  const passBlocks = Math.min(blocks.result, Math.ceil(64 / blocks.lanes));
+  const fit = chunkBytes / (valueBytes + 4 * planes * passBlocks * blocks.lanes);
+  const least = kernelBytes(problem, blocks) > cachedKernel ? 24 : 16;
+  const wanted = Math.max(Math.min(chunkNs / (ns.source + blocks.result * ns.block), fit, 64), least);
+  const group = Math.max(1, Math.min(examples, Math.round(wanted / each)));
+  const parts = partsOf(each * group, wanted, rows);
+  const chunks = parts * Math.ceil(examples / group);
+  const total = examples * each;
+  const all = total * (ns.source + blocks.result * ns.block);
+  if (chunks >= fewestChunks || all < 3 * chunkNs || blocks.result === 1 || total * valueBytes > mostShared)
+    return { group, parts, tiles: Math.ceil((each * group) / parts), chunkBlocks: blocks.result, passBlocks, valueParts: 0 };
+  const shared = partsOf(total, 40, rows);
+  const tiles = Math.ceil(total / shared);
+  const chunkBlocks = Math.max(1, Math.min(passBlocks, Math.floor((shared * blocks.result) / (2 * fewestChunks))));
+  const valueParts = Math.max(1, Math.min(total, Math.round((total * ns.source) / (chunkNs / 3))));
+  return { group: examples, parts: shared, tiles, chunkBlocks, passBlocks: chunkBlocks, valueParts };
+}
+
+/** Predicted time of one thread, ns. The transform of the kernel counts where the kernel changes from run to run. */
+export function winogradTime(problem: WinogradProblem, blocks: Blocks, device: Device, training: boolean): number {
+  const { examples } = problem.plan;
+  const cut = cutOf(problem, blocks, device);
+  const ns = tileNs(problem, blocks, device);
+  const bytes = kernelBytes(problem, blocks);
+  const tiles = examples * tilesOf(problem);
+  const passes = cut.parts * Math.ceil(examples / cut.group);
+  const filled = passes * filledRows(Math.ceil(tiles / passes), mostRows(device, blocks.lanes));
+  // a kernel that comes from far for every part costs the less the more tiles a part has to hide it
+  const far = bytes > cachedKernel ? passes * bytes * (0.4 / Math.max(10, cut.tiles)) : 0;
+  const kernel = size(typesOf(problem.plan).kernel.shape) * 0.6 + (training ? bytes * 0.12 : 0);
+  return 3000 + kernel + far + tiles * ns.source + filled * blocks.result * ns.block;
+}
