@@ -6,7 +6,8 @@ import { parseLine, printLine } from "./line.ts";
 import { connectedPairs, type GridLinearOptions, type GridLinearPlan, parts, planGridLinear, type Role, typesOf } from "./plan.ts";
 import { referenceGridLinear } from "./reference.ts";
 
-export type { GridLinearOptions, GridLinearPlan, Role } from "./plan.ts";
+export { type GridLinearOptions, type GridLinearPlan, type Role, typesOf } from "./plan.ts";
+export { forEachTerm } from "./reference.ts";
 
 /**
  * Every linear operation of the chapter: T(K, V, G) = sum over terms of K[co, ci, copy, tap] V[ci, input] G[co, output],
