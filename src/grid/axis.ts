@@ -60,6 +60,19 @@ export function axisTerms(axis: Axis): { copy: number; tap: number; input: numbe
   return terms;
 }
 
+/** Number of terms of an axis. */
+export function axisTermCount({ input, kernel, stride, dilation, low, output, border }: Axis): number {
+  if (border !== "zero") return kernel * output;
+  let count = 0;
+  for (let tap = 0; tap < kernel; tap++) {
+    const reach = tap * dilation - low;
+    const first = Math.max(0, Math.ceil(-reach / stride));
+    const last = Math.min(output - 1, Math.floor((input - 1 - reach) / stride));
+    count += Math.max(0, last - first + 1);
+  }
+  return count;
+}
+
 /** Padding by name, or in cells (low and high apart). */
 export type Padding = "valid" | "same" | "full" | "causal" | number | { readonly low: number; readonly high: number };
 

@@ -1,9 +1,9 @@
 import type { Random } from "../../base/random.ts";
 import { size } from "../../base/types.ts";
-import { type Axis, axisTerms, type Border, outputExtent, span } from "../../grid/axis.ts";
+import { type Axis, axisTermCount, type Border, outputExtent, span } from "../../grid/axis.ts";
 import type { NodeValues, Operator, Value } from "../contract.ts";
 import { parseLine, printLine } from "./line.ts";
-import { connectedPairs, type GridLinearOptions, type GridLinearPlan, parts, planGridLinear, type Role, typesOf } from "./plan.ts";
+import { type GridLinearOptions, type GridLinearPlan, pairCount, parts, planGridLinear, type Role, typesOf } from "./plan.ts";
 import { referenceGridLinear } from "./reference.ts";
 
 export { type GridLinearOptions, type GridLinearPlan, type Role, typesOf } from "./plan.ts";
@@ -29,9 +29,9 @@ export const gridLinear: Operator<GridLinearPlan, GridLinearOptions> = {
   gradient: gradientGridLinear,
   cost: (plan) => {
     const types = typesOf(plan);
-    const terms = plan.axes.reduce((product, axis) => product * axisTerms(axis).length, 1);
+    const terms = plan.axes.reduce((product, axis) => product * axisTermCount(axis), 1);
     return {
-      multiplyAdds: plan.examples * connectedPairs(plan).length * terms,
+      multiplyAdds: plan.examples * pairCount(plan) * terms,
       bytes: 4 * (size(types.kernel.shape) + size(types.input.shape) + size(types.output.shape)),
       parameters: size(types.kernel.shape),
     };

@@ -50,7 +50,7 @@ const each = <T>(value: PerAxis<T> | undefined, otherwise: T, axes: number): T[]
 export function typesOf(plan: GridLinearPlan): Record<"kernel" | "input" | "output", TensorType> {
   const { axes } = plan;
   const periods = axes.some((axis) => axis.period > 1) ? axes.map((axis) => axis.period) : [];
-  const pairs = plan.connections === null ? [plan.channelsOut, plan.channelsIn / plan.groups] : [connectedPairs(plan).length];
+  const pairs = plan.connections === null ? [plan.channelsOut, plan.channelsIn / plan.groups] : [pairCount(plan)];
   const grid = (channels: number, extents: number[]): TensorType => ({
     dtype: "f32",
     shape: [plan.examples, channels, ...extents],
@@ -85,6 +85,15 @@ export function connectedPairs(
   }
   return pairs;
 }
+
+/** Number of connected channel pairs. */
+export const pairCount = ({
+  channelsIn,
+  channelsOut,
+  groups,
+  connections,
+}: Pick<GridLinearPlan, "channelsIn" | "channelsOut" | "groups" | "connections">): number =>
+  connections === null ? (channelsOut * channelsIn) / groups : connections.reduce((sum, row) => sum + row.split("1").length - 1, 0);
 
 /** The roles of the two operands and of the result. */
 export const parts = {
