@@ -83,7 +83,16 @@ function emitChunks(f: FunctionBuilder, code: WinogradCode, { source, after, sha
     f.get(table)
       .memory("i32.load", 4 * operandAt.record)
       .set(record);
-    takeSlot(f, table, record, mark, slot);
+    takeSlot(
+      f,
+      () => f.get(table).memory("i32.load", 4 * operandAt.marks),
+      () => word(f, record, "slots"),
+      { mark, slot },
+    );
+    f.get(table)
+      .memory("i32.load", 4 * operandAt.scratch)
+      .get(slot);
+    word(f, record, "slotBytes").op("i32.mul", "i32.add").set(slot);
     word(f, record, "productsAt").get(slot).op("i32.add").set(products);
     word(f, record, "linesAt").get(slot).op("i32.add").set(lines);
     f.loop((next) => {
@@ -101,18 +110,17 @@ function emitChunks(f: FunctionBuilder, code: WinogradCode, { source, after, sha
   });
 }
 
-/** Takes the first slot that no other thread works in; which one it is has no influence on results. */
-function takeSlot(f: FunctionBuilder, table: Local, record: Local, mark: Local, slot: Local): void {
-  const operand = (position: number): FunctionBuilder => f.get(table).memory("i32.load", 4 * position);
+/** Takes the first slot that no other thread works in, of so many; which one it is has no influence on results. Its mark set to zero frees it. */
+export function takeSlot(f: FunctionBuilder, marks: () => void, slots: () => void, { mark, slot }: { mark: Local; slot: Local }): void {
   f.i32(-1).set(slot);
   f.loop((again) => {
     f.get(slot).i32(1).op("i32.add");
-    word(f, record, "slots").op("i32.rem_u").set(slot);
-    operand(operandAt.marks).get(slot).i32(markBytes).op("i32.mul", "i32.add").tee(mark);
+    slots();
+    f.op("i32.rem_u").set(slot);
+    marks();
+    f.get(slot).i32(markBytes).op("i32.mul", "i32.add").tee(mark);
     f.i32(1).memory("i32.atomic.rmw.xchg").branchIf(again);
   });
-  operand(operandAt.scratch).get(slot);
-  word(f, record, "slotBytes").op("i32.mul", "i32.add").set(slot);
 }
 
 /** Tiles and result blocks of a chunk: a part of the tiles of its group's examples, and a range of blocks. */

@@ -32,6 +32,9 @@ const whole = (form: Form): number[] => product(squares(form));
 const without = (form: Form, index: number): number[] => product(squares(form).filter((_, i) => i !== index));
 const evaluate = (coefficients: readonly number[], z: number): number => coefficients.reduceRight((sum, value) => sum * z + value, 0);
 
+/** Methods of `LineCode`. */
+export type Transform = "source" | "result" | "kernel" | "spread" | "collect";
+
 /**
  * The transforms of one line as straight code on four lanes. Made where the code stands before its loops: it sets its constants into
  * locals there.
@@ -43,7 +46,7 @@ export class LineCode {
   readonly #numbers = new Map<number, Local>();
   readonly #spare: Local;
 
-  constructor(f: FunctionBuilder, form: Form, fma: boolean, transform: "source" | "result" | "kernel") {
+  constructor(f: FunctionBuilder, form: Form, fma: boolean, transform: Transform) {
     this.#f = f;
     this.#form = form;
     this.#fma = fma;
@@ -77,11 +80,12 @@ export class LineCode {
     f.set(into);
   }
 
-  /** into = factor * term, factor > 0. */
+  /** into = factor * term */
   #scale(into: Local, factor: number, term: Local): void {
-    const size = this.#numbers.get(factor);
+    const size = this.#numbers.get(Math.abs(factor));
     this.#f.get(term);
     if (size !== undefined) this.#f.get(size).op("f32x4.mul");
+    if (factor < 0) this.#f.op("f32x4.neg");
     this.#f.set(into);
   }
 
@@ -133,27 +137,59 @@ export class LineCode {
   /** G g: values of the kernel's polynomial at the points, over what the source transform left out. */
   kernel(g: readonly Local[], out: readonly Local[]): void {
     const form = this.#form;
-    const norm = evaluate(whole(form), 0);
-    this.#scale(out[0], Math.abs(1 / norm), g[0]);
-    if (norm < 0) this.#f.get(out[0]).op("f32x4.neg").set(out[0]);
+    this.#scale(out[0], 1 / evaluate(whole(form), 0), g[0]);
     form.points.forEach((point, i) => {
       const [plus, minus] = [out[1 + 2 * i], out[2 + 2 * i]];
-      const factor = 1 / (2 * point ** 2 * evaluate(without(form, i), point ** 2));
       this.#add(plus, g[0], point ** 2, g[2]);
       this.#pair(plus, minus, plus, point, g[1]);
-      for (const value of [plus, minus]) {
-        this.#scale(value, Math.abs(factor), value);
-        if (factor < 0) this.#f.get(value).op("f32x4.neg").set(value);
-      }
+      for (const value of [plus, minus]) this.#scale(value, normOf(form, i), value);
     });
     this.#f.get(g[2]).set(out[out.length - 1]);
   }
+
+  /** A z, the adjoint of `result`: values of the polynomial with the cells of a tile as coefficients. */
+  spread(z: readonly Local[], out: readonly Local[]): void {
+    const powers = (into: Local, point: number, first: number): Local => {
+      for (let power = first + 2; power < z.length; power += 2)
+        this.#add(into, power === first + 2 ? z[first] : into, point ** (power - first), z[power]);
+      return z.length > first + 2 ? into : z[first];
+    };
+    this.#f.get(z[0]).set(out[0]);
+    this.#form.points.forEach((point, i) => {
+      const [plus, minus] = [out[1 + 2 * i], out[2 + 2 * i]];
+      const even = powers(plus, point, 0);
+      this.#pair(plus, minus, even, point, powers(minus, point, 1));
+    });
+    this.#f.get(z[z.length - 1]).set(out[out.length - 1]);
+  }
+
+  /** G^T m, the adjoint of `kernel`: 3 taps of products. The products are lost. */
+  collect(m: readonly Local[], out: readonly Local[]): void {
+    const form = this.#form;
+    form.points.forEach((_, i) => this.#pair(m[1 + 2 * i], m[2 + 2 * i], m[1 + 2 * i], 1, m[2 + 2 * i]));
+    this.#scale(out[0], 1 / evaluate(whole(form), 0), m[0]);
+    form.points.forEach((point, i) => {
+      const factor = normOf(form, i);
+      this.#add(out[0], out[0], factor, m[1 + 2 * i]);
+      if (i === 0) this.#scale(out[1], factor * point, m[2]);
+      else this.#add(out[1], out[1], factor * point, m[2 + 2 * i]);
+      this.#add(out[2], i === 0 ? m[m.length - 1] : out[2], factor * point ** 2, m[1 + 2 * i]);
+    });
+  }
 }
 
-function numbersOf(form: Form, transform: "source" | "result" | "kernel"): number[] {
+/** What the source transform leaves out of the values at a point and its negative. */
+const normOf = (form: Form, index: number): number => {
+  const square = form.points[index] ** 2;
+  return 1 / (2 * square * evaluate(without(form, index), square));
+};
+
+function numbersOf(form: Form, transform: Transform): number[] {
   const { points } = form;
   if (transform === "source") return [...points, ...whole(form), ...points.flatMap((_, i) => without(form, i))];
   if (transform === "result") return points.flatMap((point) => Array.from({ length: tileOf(form) }, (_, power) => point ** power));
-  const factors = points.map((point, i) => 1 / (2 * point ** 2 * evaluate(without(form, i), point ** 2)));
-  return [...points, ...squares(form), ...factors, 1 / evaluate(whole(form), 0)];
+  if (transform === "spread") return tileOf(form) > 2 ? [...points, ...squares(form)] : [...points];
+  const norms = points.map((_, i) => normOf(form, i));
+  const taps = points.flatMap((point, i) => [norms[i] * point, norms[i] * point ** 2]);
+  return [...(transform === "kernel" ? [...points, ...squares(form)] : taps), ...norms, 1 / evaluate(whole(form), 0)];
 }
