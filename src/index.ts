@@ -8,6 +8,22 @@ export type { Feeds, Outputs, Program, Session, SessionOptions, Target } from ".
 export { GraphTracer, tensor } from "./graph/trace.ts";
 export type { Border, Padding } from "./grid/axis.ts";
 export {
+  countMatrix,
+  denseMatrix,
+  type MatrixCounts,
+  matrixOf,
+  multiplySparse,
+  printProblem,
+  type SparseRows,
+  sparseRows,
+  type TermMatrix,
+  transposeMatrix,
+} from "./inspect/matrix.ts";
+export { writeMatrixMarket, writeMatrixNpz } from "./inspect/matrix-files.ts";
+export { drawMatrix } from "./inspect/matrix-picture.ts";
+export { nameStructure, type Structure, structureOf } from "./inspect/matrix-structure.ts";
+export { distanceFromConvolution, type PriorDistance } from "./inspect/prior.ts";
+export {
   constantInitialiser,
   fanUniform,
   glorot,

@@ -32,6 +32,7 @@ export { idxFolder } from "./data/idx.ts";
 export { type ImageFolderOptions, imageFolder, readPicture } from "./data/image-folder.ts";
 export { type OpenOptions, openDataset } from "./data/open.ts";
 export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
+export { writeFileWhole } from "./formats/write-file.ts";
 export * from "./index.ts";
 export { type LayerSummary, type NetSummary, summarise } from "./inspect/summary.ts";
 export type { Ending, FitResult } from "./train/fit.ts";

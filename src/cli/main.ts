@@ -5,6 +5,7 @@ import { checkCommand } from "./commands/check.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { inspectCommand } from "./commands/inspect.ts";
+import { matrixCommand } from "./commands/matrix.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { trainCommand } from "./commands/train.ts";
 import type { Context } from "./context.ts";
@@ -33,7 +34,7 @@ export async function main(argv: readonly string[], streams: Streams = process):
   const context: Context = { out: streams.stdout, error, environment: streams.env, exitCode: 0 };
   const program = new Command("toeplitz").description(description).helpCommand(false);
   program.action(() => program.outputHelp());
-  for (const make of [trainCommand, evaluateCommand, predictCommand, inspectCommand, explainCommand, checkCommand])
+  for (const make of [trainCommand, evaluateCommand, predictCommand, inspectCommand, explainCommand, matrixCommand, checkCommand])
     program.addCommand(make(context, argv));
   program.option("--version", "print the version of the package");
   for (const command of [program, ...program.commands]) {

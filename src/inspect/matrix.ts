@@ -33,11 +33,11 @@ const mostTerms = 2 ** 26;
  * With one axis and stride 1 it is Toeplitz; with two and `wrap` doubly block circulant; see `structureOf`.
  * Source: Goodfellow et al. 2016, section 9.1 and eq. 9.7 to 9.12.
  * Shapes: rows and columns count the cells of one example, channels first, in plain order.
- * Throws: when the plan has more than 2^26 terms.
- * Example: `matrixOf(parseProblem("grid-linear forward n1 ci1 co1 g1 | i5 k3 s1 d1 p1:1 t1 zero"))`
+ * Throws: when the problem line is wrong, or the plan has more than 2^26 terms.
+ * Example: `matrixOf("grid-linear forward n1 ci1 co1 g1 | i5 k3 s1 d1 p1:1 t1 zero").row`
  */
-export function matrixOf(whole: GridLinearPlan): TermMatrix {
-  const plan = { ...whole, examples: 1 };
+export function matrixOf(problem: GridLinearPlan | string): TermMatrix {
+  const plan = { ...(typeof problem === "string" ? gridLinear.parse(problem) : problem), examples: 1 };
   const types = typesOf(plan);
   const [rowsAre, columnsAre, fixedIs] = sides[plan.role];
   const count = gridLinear.cost(plan).multiplyAdds;
@@ -82,6 +82,9 @@ export function transposeMatrix({ row, column, parameter, ...matrix }: TermMatri
   const sorted = (list: Int32Array): Int32Array => Int32Array.from(order, (index) => list[index]);
   return { ...matrix, rows: matrix.columns, columns: matrix.rows, row: sorted(column), column: sorted(row), parameter: sorted(parameter) };
 }
+
+/** The problem line of a plan. */
+export const printProblem = (plan: GridLinearPlan): string => gridLinear.line(plan);
 
 /** Compressed sparse rows: entries of row r lie at start[r] <= i < start[r + 1]. Terms of one entry are added. */
 export interface SparseRows {

@@ -129,10 +129,25 @@ test("check runs a problem line on every algorithm that takes it", async () => {
   );
 });
 
+test("matrix prints a problem as its matrix and writes it to files", async () => {
+  const line = "grid-linear forward n1 ci1 co1 g1 | i4 k2 s1 d1 p0:0 t1 zero";
+  const { code, lines } = await place.call("matrix", line);
+  assert.equal(code, 0);
+  assert.deepEqual(lines.slice(0, 5), [line, "k0 k1  .  .", " . k0 k1  .", " .  . k0 k1", "3 x 4: Toeplitz"]);
+  const [counts] = await place.events("matrix", line, "--kernel", "5,-1", "--mtx", "m.mtx", "--svg", "m.svg", "--npz", "m.npz");
+  assert.deepEqual([counts.nonZeros, counts.distinct], [6, 2]);
+  assert.match(readFileSync(place.path("m.mtx"), "utf8"), /^3 4 6\n1 1 5\n1 2 -1\n/m);
+  assert.match(readFileSync(place.path("m.svg"), "utf8"), /^<svg /);
+  assert.equal(readFileSync(place.path("m.npz")).subarray(0, 2).toString(), "PK");
+  const wrong = await place.call("matrix", line, "--kernel", "5");
+  assert.deepEqual([wrong.code, wrong.stderr], [2, "inspect(matrix): numbers of K: expected 2; received 1.\n"]);
+});
+
 test("help names every command, and says what train takes", async () => {
   const { code, stdout } = await place.call("--help");
   assert.equal(code, 0);
-  for (const name of ["train", "evaluate", "predict", "inspect", "explain", "check"]) assert.match(stdout, new RegExp(`^  ${name} `, "m"));
+  for (const name of ["train", "evaluate", "predict", "inspect", "explain", "matrix", "check"])
+    assert.match(stdout, new RegExp(`^  ${name} `, "m"));
   assert.match((await place.call("train", "--help")).stdout, /--resume/);
   assert.match((await place.call("--version")).stdout, /^\d+\.\d+\.\d+\n$/);
   assert.equal((await place.call()).code, 0);
