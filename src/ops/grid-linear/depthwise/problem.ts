@@ -6,7 +6,8 @@ import { refusesBlocks } from "../blocked/problem.ts";
 import { type GatherProblem, haloOf, product, type Sweep, splitAtBorders } from "../gather.ts";
 import type { GridLinearPlan } from "../plan.ts";
 import { type FusedPlace, fusedLayouts, fusedOperand, fusedPlace } from "../tiles/fused.ts";
-import { type RowCode, rowHead, rowRoutine, rowsAt, rowWords } from "./rows.ts";
+import { largestDivisor } from "../tiles/outer.ts";
+import { type RowCode, rowHead, rowRoutine, rowsAt, rowTileCells, rowWords } from "./rows.ts";
 
 /** Why a plan is not depthwise over blocks; null when it is. */
 export function refusesDepthwise(plan: GridLinearPlan): string | null {
@@ -27,43 +28,94 @@ export function depthwiseLayouts({ plan, source, result, sweeps }: GatherProblem
   }));
 }
 
-/** Cells of the largest tile: its sums, a kernel vector and an input fill the registers. */
-const tileCells = (lanes: number, device: Device): number => (device.wide && lanes === 8 ? 10 : device.fma ? 6 : 5);
-
-/** Cuts a row into the fewest tiles of nearly equal length; at most two lengths. */
-function cutRow(count: number, most: number): number[] {
+/** Cuts so many cells into the fewest tiles of nearly equal length; at most two lengths. */
+function cutEvenly(count: number, most: number): number[] {
   const tiles = Math.ceil(count / most);
   return Array.from({ length: tiles }, (_, i) => Math.floor((count + i) / tiles)).reverse();
 }
 
-/** One row of result cells: sweeps of the outer axes at one cell each, the sweep along the row. */
-interface Row {
-  readonly outer: readonly { readonly sweep: Sweep; readonly at: number }[];
-  readonly inner: Sweep;
+/** Tiles of a row of `count` cells; each but the last consists of whole patterns of `period` cells. */
+function cutRow(count: number, period: number, most: number): number[] {
+  const tiles = cutEvenly(Math.ceil(count / period), Math.max(1, Math.floor(most / period))).map((patterns) => patterns * period);
+  tiles[tiles.length - 1] -= tiles.reduce((sum, cells) => sum + cells, 0) - count;
+  return tiles;
 }
 
-/** All rows of an example, in memory order as far as phases allow. */
-function rowsOf({ sweeps, source }: GatherProblem): Row[] {
+/** How rows are walked: all phases of cells along a row together, or each as a row of its own. */
+interface Inner {
+  /** Cells of a row and, for its turns, the offsets of their first taps: a turn does the `pattern` from there. */
+  readonly rows: readonly {
+    readonly first: number;
+    readonly count: number;
+    readonly turns: readonly { readonly offset: number; readonly line: number }[];
+  }[];
+  /** From cell to cell of a row, in cells of the result. */
+  readonly step: number;
+  /** Source cells from one pattern to the next. */
+  readonly stride: number;
+  readonly pattern: readonly (readonly { readonly line: number; readonly offset: number }[])[];
+}
+
+/** Multiply-adds of one register of lanes that the code of a turn may have. */
+const mostUnrolled = 160;
+
+function innerOf({ sweeps }: GatherProblem, fma: boolean): Inner {
+  const phases = sweeps[sweeps.length - 1];
+  const starts = phases.map((_, i) => phases.slice(0, i).reduce((sum, { taps }) => sum + taps.length, 0));
+  const lines = starts[starts.length - 1] + phases[phases.length - 1].taps.length;
+  const most = rowTileCells(lines, fma);
+  const count = phases.reduce((sum, phase) => sum + phase.count, 0);
+  const unrolled = (Math.min(most, count) * lines) / phases.length;
+  const { stride } = phases[0];
+  if (2 * phases.length <= most + 1 && unrolled <= mostUnrolled) {
+    const base = Math.min(...phases.flatMap(({ taps }) => taps.map(({ offset }) => offset)), 0);
+    return {
+      rows: [{ first: 0, count, turns: lines === 0 ? [] : [{ offset: base, line: 0 }] }],
+      step: 1,
+      stride,
+      pattern: phases.map(({ taps }, i) => taps.map(({ offset }, tap) => ({ line: starts[i] + tap, offset: offset - base }))),
+    };
+  }
+  const taps = phases.length === 1 ? commonTurn(phases[0]) : 1;
+  return {
+    rows: phases.map(({ first, count: cells, taps: own }, i) => ({
+      first,
+      count: cells,
+      turns: own.flatMap(({ offset }, tap) => (tap % taps === 0 ? [{ offset, line: starts[i] + tap }] : [])),
+    })),
+    step: phases[0].step,
+    stride,
+    pattern: [Array.from({ length: taps }, (_, tap) => ({ line: tap, offset: tap * gapOf(phases[0]) }))],
+  };
+}
+
+const gapOf = ({ taps }: Sweep): number => (taps.length > 1 ? taps[1].offset - taps[0].offset : 0);
+
+/** Most taps of a long row, up to 8, that divide it into equal turns. */
+function commonTurn(sweep: Sweep): number {
+  const gap = gapOf(sweep);
+  if (!sweep.taps.every(({ offset }, i) => i === 0 || offset - sweep.taps[i - 1].offset === gap)) return 1;
+  return largestDivisor(sweep.taps.length, 8);
+}
+
+/** One row of result cells: sweeps of the outer axes at one cell each, and one of the ways along the row. */
+interface Row {
+  readonly outer: readonly { readonly sweep: Sweep; readonly at: number }[];
+  readonly along: Inner["rows"][number];
+}
+
+/** All rows of an example, in memory order. */
+function rowsOf({ sweeps, source }: GatherProblem, inner: Inner): Row[] {
   const outer = sweeps.slice(0, -1).map((list, axis) =>
     list
       .flatMap((sweep) => splitAtBorders(sweep, source.shape[axis + 2]))
       .flatMap((sweep) => Array.from({ length: sweep.count }, (_, at) => ({ sweep, at })))
       .sort((a, b) => a.sweep.first + a.sweep.step * a.at - (b.sweep.first + b.sweep.step * b.at)),
   );
-  return product(outer).flatMap((cells) => sweeps[sweeps.length - 1].map((inner) => ({ outer: cells, inner })));
+  return product(outer).flatMap((cells) => inner.rows.map((along) => ({ outer: cells, along })));
 }
 
-/** Neighbouring taps that one turn does: all of a row's, when every row has the same and they are few. */
-function turnOf(problem: GatherProblem, source: Placement): { taps: number; tapStep: number } {
-  const inner = problem.sweeps[problem.sweeps.length - 1];
-  const { taps } = inner[0];
-  if (inner.length > 1 || taps.length < 2 || taps.length > 9) return { taps: 1, tapStep: 0 };
-  const gap = taps[1].offset - taps[0].offset;
-  const regular = taps.every(({ offset }, i) => i === 0 || offset - taps[i - 1].offset === gap);
-  return regular ? { taps: taps.length, tapStep: gap * source.strides[source.strides.length - 1] * 4 } : { taps: 1, tapStep: 0 };
-}
-
-/** Panel row of a tap: taps of a row follow each other as the sweep along it takes them; -1 for one that meets nothing but padding. */
+/** Panel row of a tap: taps of a row follow each other as the sweeps along it take them; -1 for one that meets nothing but padding. */
 function lineOf({ plan, sweeps }: GatherProblem, tap: number): number {
   const last = plan.axes.length - 1;
   const extent = plan.axes[last].kernel;
@@ -77,27 +129,31 @@ const chunkWork = (device: Device): number => (device.wide ? 1_000_000 : 600_000
 /** What the code depends on: cells along a row and what is fused. */
 function codeOf(
   problem: GatherProblem,
+  inner: Inner,
   source: Placement,
   targets: readonly Pick<FusedPlace, "strides">[],
   result: Placement,
   fusion: Fusion | null,
   device: Device,
 ): RowCode {
-  const inner = problem.sweeps[problem.sweeps.length - 1];
-  const most = tileCells(result.block, device);
   const last = problem.plan.axes.length - 1;
-  const steps = [inner[0].stride * source.strides[last], ...targets.map(({ strides }) => inner[0].step * strides[last])];
+  const cell = source.strides[last] * 4;
   return {
     lanes: result.block,
-    tiles: [...new Set(inner.flatMap(({ count }) => cutRow(count, most)))].sort((a, b) => b - a),
-    ...turnOf(problem, source),
-    steps: steps.map((step) => step * 4),
+    part: device.wide ? 8 : 4,
+    tiles: [...new Set(inner.rows.flatMap(({ count }) => cutRow(count, inner.pattern.length, mostCells(inner, device))))].sort(
+      (a, b) => b - a,
+    ),
+    pattern: inner.pattern.map((taps) => taps.map(({ line, offset }) => ({ line, at: offset * cell }))),
+    steps: [inner.stride * cell, ...targets.map(({ strides }) => inner.step * strides[last] * 4)],
     spare: result.channels % result.block !== 0,
     fma: device.fma,
     fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
     epilogue: fusion?.epilogue ?? null,
   };
 }
+
+const mostCells = ({ pattern }: Inner, device: Device): number => rowTileCells(pattern.flat().length, device.fma);
 
 function packingOf(problem: GatherProblem, block: number, blocks: number): Packing {
   const { plan } = problem;
@@ -120,13 +176,14 @@ function packingOf(problem: GatherProblem, block: number, blocks: number): Packi
 export function emitDepthwise(problem: GatherProblem, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
   const [source, result] = [place(problem.source, buffers.inputs[1]), place(problem.result, buffers.outputs[0])];
   const fused = (fusion?.operands ?? []).map((type, i) => fusedPlace(type, buffers.operands[i], problem.result, result.block));
-  const code = codeOf(problem, source, [result, ...fused], result, fusion, device);
+  const inner = innerOf(problem, device.fma);
+  const code = codeOf(problem, inner, source, [result, ...fused], result, fusion, device);
   const packing = packingOf(problem, result.block, result.blocks);
   const terms = (size(result.extents) * packing.rows) / size(problem.sweeps.map((list) => list.length));
   const work = (terms * result.blocks * result.block) / chunkWork(device);
   const group = Math.max(1, Math.min(problem.plan.examples, Math.floor(1 / work)));
   const parts = Math.max(1, Math.round(work));
-  const record = recordOf({ problem, code, source, result, fused, packing, group, parts });
+  const record = recordOf({ problem, inner, most: mostCells(inner, device), code, source, result, fused, packing, group, parts });
   return {
     temporaries: [packing.panels * panelBytes(packing)],
     constants: [packRecord(packing), record],
@@ -154,6 +211,9 @@ export function emitDepthwise(problem: GatherProblem, buffers: Buffers, fusion: 
 
 interface RecordInput {
   readonly problem: GatherProblem;
+  readonly inner: Inner;
+  /** Cells of the largest tile. */
+  readonly most: number;
   readonly code: RowCode;
   readonly source: Placement;
   readonly result: Placement;
@@ -163,8 +223,8 @@ interface RecordInput {
   readonly parts: number;
 }
 
-function recordOf({ problem, code, source, result, fused, packing, group, parts }: RecordInput): Int32Array {
-  const rows = rowsOf(problem);
+function recordOf({ problem, inner, most, code, source, result, fused, packing, group, parts }: RecordInput): Int32Array {
+  const rows = rowsOf(problem, inner);
   const words = new Array<number>(rowsAt(code) + rows.length * rowWords(code)).fill(0);
   words[rowHead.group] = group;
   words[rowHead.parts] = parts;
@@ -174,7 +234,6 @@ function recordOf({ problem, code, source, result, fused, packing, group, parts 
   [source, result, ...fused].forEach(({ exampleStride, blockStride }, stream) => {
     words.splice(rowHead.words + 2 * stream, 2, exampleStride * 4, blockStride * 4);
   });
-  const most = code.tiles[0];
   const tables = new Map<string, number>();
   rows.forEach((row, i) => {
     const turns = turnsOf(problem, code, row, source);
@@ -184,13 +243,9 @@ function recordOf({ problem, code, source, result, fused, packing, group, parts 
       tables.set(name, words.length * 4);
       words.push(...table);
     }
-    const cut = cutRow(row.inner.count, most);
-    const offsets = [result, ...fused].map(({ origin, strides }) =>
-      [...row.outer, { sweep: row.inner, at: 0 }].reduce(
-        (sum, { sweep, at }, axis) => sum + (sweep.first + sweep.step * at) * strides[axis],
-        origin,
-      ),
-    );
+    const cut = cutRow(row.along.count, code.pattern.length, most);
+    const start = [...row.outer.map(({ sweep, at }) => sweep.first + sweep.step * at), row.along.first];
+    const offsets = [result, ...fused].map(({ origin, strides }) => start.reduce((sum, cell, axis) => sum + cell * strides[axis], origin));
     words.splice(
       rowsAt(code) + i * rowWords(code),
       rowWords(code),
@@ -209,23 +264,17 @@ function recordOf({ problem, code, source, result, fused, packing, group, parts 
 }
 
 /** Source bytes of the row's first cell, and bytes into the panel, of each turn. */
-function turnsOf(problem: GatherProblem, code: RowCode, { outer, inner }: Row, source: Placement): { pointer: number; line: number }[] {
-  const lists = [
-    ...outer.map(({ sweep, at }) => sweep.taps.map(({ tap, offset }) => ({ tap, cell: sweep.stride * at + offset }))),
-    inner.taps.map(({ tap, offset }) => ({ tap, cell: offset })),
-  ];
-  return product(lists)
-    .filter((_, i) => i % code.taps === 0)
-    .map((list) => ({
-      pointer: list.reduce((sum, { cell }, axis) => sum + cell * source.strides[axis], source.origin) * 4,
-      line:
-        lineOf(
-          problem,
-          list.reduce((index, { tap }, axis) => index * problem.plan.axes[axis].kernel + tap, 0),
-        ) *
-        code.lanes *
-        4,
+function turnsOf({ plan }: GatherProblem, code: RowCode, { outer, along }: Row, source: Placement): { pointer: number; line: number }[] {
+  const last = plan.axes.length - 1;
+  const lists = outer.map(({ sweep, at }) => sweep.taps.map(({ tap, offset }) => ({ tap, cell: sweep.stride * at + offset })));
+  return product(lists).flatMap((list) => {
+    const origin = list.reduce((sum, { cell }, axis) => sum + cell * source.strides[axis], source.origin);
+    const tap = list.reduce((index, { tap: own }, axis) => index * plan.axes[axis].kernel + own, 0);
+    return along.turns.map(({ offset, line }) => ({
+      pointer: (origin + offset * source.strides[last]) * 4,
+      line: (tap * plan.axes[last].kernel + line) * code.lanes * 4,
     }));
+  });
 }
 
 /** Predicted time of one thread, ns. */

@@ -7,23 +7,30 @@ import { emitShare } from "../tiles/share.ts";
 
 /**
  * The hot routine of blocked depthwise convolution: result cells of a row, in tiles along it, each lane its own channel:
- * sum over taps of panel row * source cell. The record lists the rows of an example with their taps, so that
- * rows at a border do not multiply padding and phases of a strided gradient are rows of their own.
+ * sum over taps of panel row * source cell. One register of lanes is done after the other, so that the panel rows of
+ * neighbouring taps stay in registers and a source cell is loaded once for all of them. The record lists the rows of an
+ * example with their taps, so that rows at a border do not multiply padding.
  */
 export interface RowCode {
   /** Channels of a block. */
   readonly lanes: number;
+  /** Lanes of a register. */
+  readonly part: number;
   /** Cells of the tiles that rows consist of, largest first. */
   readonly tiles: readonly number[];
-  /** Neighbouring taps of one turn of the inner loop, and source bytes from one to the next. */
-  readonly taps: number;
-  readonly tapStep: number;
-  /** Bytes from cell to cell: source, result, then the fused operands. */
+  /** What one turn of the inner loop adds to each of so many neighbouring cells, after which the pattern repeats: panel row, source byte. */
+  readonly pattern: readonly (readonly RowTap[])[];
+  /** Bytes from one repetition of the pattern to the next in the source, then from cell to cell in the result and the fused operands. */
   readonly steps: readonly number[];
   readonly spare: boolean;
   readonly fma: boolean;
   readonly fused: readonly FusedOperand[];
   readonly epilogue: Expression | null;
+}
+
+export interface RowTap {
+  readonly line: number;
+  readonly at: number;
 }
 
 /** Words of the record's head; behind them (example stride, block stride) of source, result and fused operands. */
@@ -37,7 +44,8 @@ export const rowWords = (code: RowCode): number => 2 + code.tiles.length + strea
 const streamOperand = (stream: number): number => (stream === 0 ? 0 : stream === 1 ? 2 : stream + 2);
 
 export function rowRoutine(code: RowCode, tier: string): Routine {
-  const shape = `${code.lanes}x${code.tiles.join("/")} ${code.taps}t${code.tapStep} ${code.steps.join(":")}${code.spare ? " spare" : ""}`;
+  const pattern = code.pattern.map((taps) => taps.map(({ line, at }) => `${line}@${at}`).join("+")).join("/");
+  const shape = `${code.lanes}/${code.part}x${code.tiles.join("/")} ${pattern} ${code.steps.join(":")}${code.spare ? " spare" : ""}`;
   const key = `grid-linear depthwise rows | ${shape} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
   return { key, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitRows(f, code)) };
 }
@@ -172,17 +180,30 @@ function repeatTiles(f: FunctionBuilder, code: RowCode, rows: Rows, cells: numbe
   f.if(() => {
     f.loop((again) => {
       emitTile(f, code, rows, cells);
+      // only the last tile of a row may end within the pattern
       streams.forEach((pointer, stream) => {
-        advance(f, pointer, cells * code.steps[stream]);
+        advance(f, pointer, stream === 0 ? Math.ceil(cells / code.pattern.length) * code.steps[0] : cells * code.steps[stream]);
       });
       f.get(count).i32(1).op("i32.sub").tee(count).branchIf(again);
     });
   });
 }
 
+/** Registers of panel rows that one go over the source of a tile keeps. */
+const heldLines = 5;
+
+/** Cells of the largest tile: sums, panel rows and a source cell (and a product, where it is apart) fill the registers. */
+export function rowTileCells(lines: number, fma: boolean): number {
+  return (fma ? 14 : 13) - Math.min(lines, heldLines);
+}
+
 function emitTile(f: FunctionBuilder, code: RowCode, rows: Rows, cells: number): void {
-  const vectors = code.lanes / 4;
-  const sums = Array.from({ length: cells }, () => f.locals("v128", vectors));
+  for (let lane = 0; lane < code.lanes; lane += code.part) emitPart(f, code, rows, cells, lane * 4);
+}
+
+/** One register of lanes of a tile; `lane` in bytes. */
+function emitPart(f: FunctionBuilder, code: RowCode, rows: Rows, cells: number, lane: number): void {
+  const sums = Array.from({ length: cells }, () => f.locals("v128", code.part / 4));
   const [source, row, at, step] = f.locals("i32", 4);
   for (const sum of sums.flat()) f.f32x4(0).set(sum);
   f.get(rows.entry).memory("i32.load").tee(at);
@@ -191,35 +212,65 @@ function emitTile(f: FunctionBuilder, code: RowCode, rows: Rows, cells: number):
     f.get(rows.streams[0]).set(source);
     f.get(rows.panel).set(row);
     f.loop((again) => {
-      emitTurn(f, code, source, row, sums);
+      emitTurn(f, code, source, row, sums, lane);
       f.get(row).get(at).memory("i32.load", 4).op("i32.add").set(row);
       f.get(source).get(at).memory("i32.load").tee(step).op("i32.add").set(source);
       advance(f, at, 8);
       f.get(step).branchIf(again);
     });
   });
-  finishTile(f, code, rows, sums);
+  finishPart(f, code, rows, sums, lane);
 }
 
-function emitTurn(f: FunctionBuilder, code: RowCode, source: Local, row: Local, sums: readonly (readonly Local[])[]): void {
-  const weights = f.locals("v128", code.lanes / 4);
-  for (let tap = 0; tap < code.taps; tap++) {
-    weights.forEach((weight, v) => {
-      f.get(row)
-        .memory("v128.load", tap * code.lanes * 4 + v * 16)
-        .set(weight);
+/** Every tap of a turn: some panel rows at a time are held in registers, and the source goes by once for them. */
+function emitTurn(f: FunctionBuilder, code: RowCode, source: Local, row: Local, sums: readonly (readonly Local[])[], lane: number): void {
+  const { pattern, steps, lanes, part } = code;
+  const lines = [...new Set(pattern.flatMap((taps) => taps.map(({ line }) => line)))].sort((a, b) => a - b);
+  const weights = lines.slice(0, heldLines).map(() => f.locals("v128", part / 4));
+  const input = f.locals("v128", part / 4);
+  for (let first = 0; first < lines.length; first += heldLines) {
+    const held = lines.slice(first, first + heldLines);
+    held.forEach((line, i) => {
+      loadVectors(f, row, line * lanes * 4 + lane, weights[i]);
     });
-    sums.forEach((cell, i) => {
-      cell.forEach((sum, v) => {
-        const input = (): FunctionBuilder => f.get(source).memory("v128.load", i * code.steps[0] + tap * code.tapStep + v * 16);
-        multiplyAdd(f, code.fma, sum, input, () => f.get(weights[v]));
-      });
-    });
+    const terms = sums.flatMap((sum, cell) =>
+      pattern[cell % pattern.length]
+        .filter(({ line }) => held.includes(line))
+        .map(({ line, at }) => ({ sum, weight: weights[held.indexOf(line)], at: Math.floor(cell / pattern.length) * steps[0] + at })),
+    );
+    for (const byte of [...new Set(terms.map(({ at }) => at))].sort((a, b) => a - b)) {
+      loadVectors(f, source, byte + lane, input);
+      for (const { sum, weight } of terms.filter(({ at }) => at === byte)) {
+        sum.forEach((vector, v) => {
+          multiplyAdd(
+            f,
+            code.fma,
+            vector,
+            () => f.get(input[v]),
+            () => f.get(weight[v]),
+          );
+        });
+      }
+    }
   }
 }
 
-/** Epilogue of the whole tile first, stores last, so that pairs meet no store between their halves. */
-function finishTile(f: FunctionBuilder, code: RowCode, { streams, mask, constants }: Rows, sums: readonly (readonly Local[])[]): void {
+function loadVectors(f: FunctionBuilder, pointer: Local, offset: number, into: readonly Local[]): void {
+  into.forEach((vector, v) => {
+    f.get(pointer)
+      .memory("v128.load", offset + v * 16)
+      .set(vector);
+  });
+}
+
+/** Epilogue of all sums first, stores last, so that pairs meet no store between their halves. */
+function finishPart(
+  f: FunctionBuilder,
+  code: RowCode,
+  { streams, mask, constants }: Rows,
+  sums: readonly (readonly Local[])[],
+  lane: number,
+): void {
   const { fused, epilogue, spare, fma, steps } = code;
   const scratch: Local[] = [];
   sums.forEach((cell, i) => {
@@ -228,14 +279,14 @@ function finishTile(f: FunctionBuilder, code: RowCode, { streams, mask, constant
         if (index === 0) f.get(sum);
         else {
           const { splat } = fused[index - 1];
-          f.get(streams[index + 1]).memory(splat ? "v128.load32_splat" : "v128.load", i * steps[index + 1] + (splat ? 0 : v * 16));
+          f.get(streams[index + 1]).memory(splat ? "v128.load32_splat" : "v128.load", i * steps[index + 1] + (splat ? 0 : lane + v * 16));
         }
       };
       if (epilogue === null) f.get(sum);
       else emitExpression(f, epilogue, { vector, fma, constants, scratch });
       if (spare)
         f.get(mask)
-          .memory("v128.load", v * 16)
+          .memory("v128.load", lane + v * 16)
           .op("v128.and");
       f.set(sum);
     });
@@ -244,7 +295,7 @@ function finishTile(f: FunctionBuilder, code: RowCode, { streams, mask, constant
     cell.forEach((sum, v) => {
       f.get(streams[1])
         .get(sum)
-        .memory("v128.store", i * steps[1] + v * 16);
+        .memory("v128.store", i * steps[1] + lane + v * 16);
     });
   });
 }
