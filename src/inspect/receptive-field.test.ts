@@ -59,17 +59,29 @@ function sampleNet(seed: number): Container {
 
 test("the receptive field is the span of the input cells that reach an output cell, for 40 sampled nets", () => {
   const extent = 60;
-  let exact = 0;
+  let [exact, starts] = [0, 0];
   for (let seed = 1; seed <= 40; seed++) {
-    const { graph } = traceEvaluation(sampleNet(seed), { batch: 1, inputs: { input: { shape: [1, extent] } } });
+    const { graph, layers } = traceEvaluation(sampleNet(seed), { batch: 1, inputs: { input: { shape: [1, extent] } } });
     const field = receptiveFields(graph)[graph.outputs[0].value];
     assert.ok(field !== null);
-    const widest = Math.max(...seenSpans(graph, extent).map(({ first, last }) => last - first + 1));
+    const spans = seenSpans(graph, extent);
+    const widest = Math.max(...spans.map(({ first, last }) => last - first + 1));
+    const { size, jump, start } = field[0];
+    // which of the alignments a cell has is not followed
+    const slack = layers.some(({ kind }) => kind === "upsample" || kind === "transposedConv") ? 10 : 0;
+    spans.forEach(({ first, last }, cell) => {
+      if (last < 0) return;
+      const from = start + cell * jump;
+      assert.ok(first >= Math.floor(from) - slack, `seed ${seed}, cell ${cell}: sees ${first}, said ${from}`);
+      assert.ok(last <= Math.ceil(from + size) + slack, `seed ${seed}, cell ${cell}: sees ${last}, said ${from} + ${size}`);
+      if (first > 0 && first === from) starts++;
+    });
     assert.ok(widest <= Math.ceil(field[0].size), `seed ${seed}: sees ${widest}, said ${field[0].size}`);
     if (widest === Math.min(extent, field[0].size)) exact++;
   }
   // upsampling and transposed windows see one of several alignments: there the size is an upper bound
   assert.ok(exact >= 30, `only ${exact} of 40 are exact`);
+  assert.ok(starts >= 200, `only ${starts} cells begin where it is said`);
 });
 
 test("dense layers and global pools see the whole input", () => {
@@ -102,6 +114,7 @@ test("dense layers and global pools see the whole input", () => {
     multiplyAdds: 16 * 100 * 6 * 25 + 1600,
     receptiveField: "14 x 14",
     jump: "2 x 2",
+    start: "-2 x -2",
   });
 });
 

@@ -11,6 +11,8 @@ export interface FieldAxis {
   readonly size: number;
   /** Input cells between what neighbouring cells see; below 1 after upsampling. */
   readonly jump: number;
+  /** First input cell that cell 0 sees; negative where it sees padding. After upsampling it is that of one of several alignments. */
+  readonly start: number;
 }
 
 /** One entry for each axis of the input; null where a value does not depend on it, or in a way that is not followed. */
@@ -19,15 +21,21 @@ export type Field = readonly FieldAxis[] | null;
 /** Receptive field and jump after one axis of an operator, given those before it. */
 type Rule = (before: FieldAxis) => FieldAxis;
 
-/** A window of k cells, d apart, moved by s: size + (k - 1) d jump, jump s. Source: Araujo et al. 2019, eq. 1 and 2. */
+type WindowAxis = Pick<Axis, "kernel" | "dilation" | "stride" | "low">;
+
+/** A window of k cells, d apart, moved by s: size + (k - 1) d jump, jump s, start - low jump. Source: Araujo et al. 2019, eq. 1 to 3. */
 const windowed =
-  ({ kernel, dilation, stride }: Pick<Axis, "kernel" | "dilation" | "stride">): Rule =>
-  ({ size, jump }) => ({ size: size + (kernel - 1) * dilation * jump, jump: jump * stride });
+  ({ kernel, dilation, stride, low }: WindowAxis): Rule =>
+  ({ size, jump, start }) => ({ size: size + (kernel - 1) * dilation * jump, jump: jump * stride, start: start - low * jump });
 
 /** The transposed window: one cell of the result gathers at most ceil(span / s) cells, and s of them lie where one was. */
 const transposed =
-  ({ kernel, dilation, stride }: Pick<Axis, "kernel" | "dilation" | "stride">): Rule =>
-  ({ size, jump }) => ({ size: size + (Math.ceil(((kernel - 1) * dilation + 1) / stride) - 1) * jump, jump: jump / stride });
+  ({ kernel, dilation, stride, low }: WindowAxis): Rule =>
+  ({ size, jump, start }) => ({
+    size: size + (Math.ceil(((kernel - 1) * dilation + 1) / stride) - 1) * jump,
+    jump: jump / stride,
+    start: start + ((low - (kernel - 1) * dilation) / stride) * jump,
+  });
 
 /** How operators that change extents move the field, for their last axes; null where it is not followed. Operators without a row are judged by their extents. */
 const rules: Readonly<Record<string, (plan: unknown) => readonly Rule[] | null>> = {
@@ -43,8 +51,8 @@ const rules: Readonly<Record<string, (plan: unknown) => readonly Rule[] | null>>
     const { move } = plan as MovePlan;
     if (move.kind !== "remap") return move.kind === "reshape" || move.kind === "concat" ? [] : null;
     return move.axes.slice(1).map(
-      ({ step, repeat }): Rule =>
-        ({ size, jump }) => ({ size, jump: (jump * Math.abs(step)) / repeat }),
+      ({ step, repeat, start: from }): Rule =>
+        ({ size, jump, start }) => ({ size, jump: (jump * Math.abs(step)) / repeat, start: start + from * jump }),
     );
   },
   matmul: () => null,
@@ -60,7 +68,7 @@ export function receptiveFields(graph: Graph, input?: string): Field[] {
   const fields: Field[] = graph.values.map(() => null);
   if (root === undefined) return fields;
   const axes = root.type.shape.length - 2;
-  fields[root.value] = new Array<FieldAxis>(axes).fill({ size: 1, jump: 1 });
+  fields[root.value] = new Array<FieldAxis>(axes).fill({ size: 1, jump: 1, start: 0 });
   for (const node of graph.nodes) {
     const field = fieldAfter(graph, node, fields, axes);
     for (const output of node.outputs) fields[output] = field;
@@ -88,7 +96,7 @@ function fieldAfter(graph: Graph, node: GraphNode, fields: readonly Field[], axe
       if (rule !== undefined && rule.length === axes) return rule[axis](field);
       // an operator that leaves an extent alone works cell by cell; one that does not sees the whole axis
       if (from === null || (to !== null && from[axis] === to[axis])) return field;
-      return { size: field.size + (from[axis] - 1) * field.jump, jump: field.jump * from[axis] };
+      return { ...field, size: field.size + (from[axis] - 1) * field.jump, jump: field.jump * from[axis] };
     });
     result = result === null ? after : result.map((field, axis) => joined(field, after[axis]));
   }
@@ -96,7 +104,10 @@ function fieldAfter(graph: Graph, node: GraphNode, fields: readonly Field[], axe
 }
 
 /** What a cell sees through two inputs; one of them may be the same for all cells, hence the smaller jump. */
-const joined = (a: FieldAxis, b: FieldAxis): FieldAxis => ({ size: Math.max(a.size, b.size), jump: Math.min(a.jump, b.jump) });
+function joined(a: FieldAxis, b: FieldAxis): FieldAxis {
+  const start = Math.min(a.start, b.start);
+  return { size: Math.max(a.start + a.size, b.start + b.size) - start, jump: Math.min(a.jump, b.jump), start };
+}
 
 /** `14 x 14`, never more than the input has; fractions are rounded up. */
 export function printField(field: Field, extents: readonly number[]): string | undefined {

@@ -22,6 +22,8 @@ export interface LayerSummary {
   readonly receptiveField?: string;
   /** Input cells between neighbouring cells of the output, per axis: `4 x 4`. */
   readonly jump?: string;
+  /** First input cell that cell 0 sees, per axis; negative in the padding: `-2 x -2`. */
+  readonly start?: string;
 }
 
 /** A net in numbers. */
@@ -128,6 +130,8 @@ function print({ path, kind, output, parameters, multiplyAdds, field }: Row, ext
     ...(receptiveField === undefined ? {} : { receptiveField }),
     ...(field === null || shape.length <= field.length
       ? {}
-      : { jump: field.map(({ jump }) => Math.round(jump * 1000) / 1000).join(" x ") }),
+      : { jump: printCells(field.map(({ jump }) => jump)), start: printCells(field.map(({ start }) => start)) }),
   };
 }
+
+const printCells = (cells: readonly number[]): string => cells.map((cell) => Math.round(cell * 1000) / 1000).join(" x ");

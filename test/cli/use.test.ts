@@ -93,8 +93,8 @@ test("classes are known by their names, not by their order", async () => {
 
 test("inspect and explain read models by name, runs and files", async () => {
   const { lines } = await place.call("inspect", "lenet5");
-  assert.match(lines[1], /^layer +kind +output +parameters +multiply-adds +sees +step$/);
-  assert.match(lines[3], /^0-conv +conv +\[6, 28, 28\] +156 +112,440 +5 x 5 +1 x 1$/);
+  assert.match(lines[1], /^layer +kind +output +parameters +multiply-adds +sees +step +from$/);
+  assert.match(lines[3], /^0-conv +conv +\[6, 28, 28\] +156 +112,440 +5 x 5 +1 x 1 +-2 x -2$/);
   assert.match(lines.at(-1) as string, /^61,706 parameters, /);
   const [own] = await place.events("inspect", "own");
   assert.equal((own.inputs as { shape: number[] }[])[0].shape.join(), "1,16,16");

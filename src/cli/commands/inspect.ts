@@ -38,12 +38,13 @@ export function printSummary(name: string, { inputs, layers, parameters, multipl
     printCount(layer.multiplyAdds),
     layer.receptiveField ?? "–",
     layer.jump ?? "–",
+    layer.start ?? "–",
   ]);
-  const head = ["layer", "kind", "output", "parameters", "multiply-adds", "sees", "step"];
+  const head = ["layer", "kind", "output", "parameters", "multiply-adds", "sees", "step", "from"];
   const shapes = inputs.map((input) => `${input.name} [${input.shape.join(", ")}]`).join(", ");
   return [
     `${name}: ${shapes}; numbers are for one example`,
-    ...printTable(head, rows, [false, false, false, true, true, true, true]),
-    `${printCount(parameters)} parameters, ${printCount(multiplyAdds)} multiply-adds; "sees": cells of the input that one cell depends on, "step": input cells between neighbours`,
+    ...printTable(head, rows, [false, false, false, true, true, true, true, true]),
+    `${printCount(parameters)} parameters, ${printCount(multiplyAdds)} multiply-adds; "sees": cells of the input that one cell depends on, "step": input cells between neighbours, "from": the first that cell 0 sees`,
   ];
 }
