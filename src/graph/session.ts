@@ -39,6 +39,11 @@ export interface SessionOptions {
   readonly threads?: number;
   /** The highest tier to use; the best that passes its self-test when left out. */
   readonly tier?: "wide" | "relaxed" | "plain";
+  /**
+   * The most that a sum may round, in units of a plain sum's rounding: 1 for plain sums alone; Winograd's F(2, 3) needs 2 and
+   * F(4, 3) needs 4, as measured. Any of them when left out.
+   */
+  readonly rounding?: number;
   /** Runs every step on its own and keeps its time for `explain()`. */
   readonly profile?: boolean;
 }

@@ -112,6 +112,9 @@ export interface Buffers {
   readonly outputs: readonly Layout[];
 }
 
+/** Programs that update a state work on it anew in every run; the others do so when it is written, so that it costs a run nothing. */
+export type Programs = "training" | "inference";
+
 /** One way to compute an operator on the wasm target. */
 export interface Algorithm<P = unknown> {
   readonly id: string;
@@ -119,14 +122,14 @@ export interface Algorithm<P = unknown> {
   readonly operator: string;
   /** How many times the rounding of a plain sum of products its own may be, as measured. Absent: 1, and small integers come out exactly. */
   readonly rounding?: number;
-  /** Programs that it is for: `inference` are those that update no state. Absent: all. */
-  readonly programs?: "inference" | "training";
+  /** Cells on each spatial axis over which it spreads the rounding of one, so that the bound is that of the largest cell so near. Absent: 0. */
+  readonly spread?: number;
   /** What it can read and write for this plan; empty when it cannot. */
   layouts(plan: P, fusion: Fusion | null, device: Device): readonly LayoutChoice[];
   /** Why it does not take this plan, as a sentence for `explain()`; null when it does. */
   refuses(plan: P, choice: LayoutChoice, fusion: Fusion | null, device: Device): string | null;
   /** Predicted time of one thread, ns. */
-  estimate(plan: P, choice: LayoutChoice, fusion: Fusion | null, device: Device): number;
+  estimate(plan: P, choice: LayoutChoice, fusion: Fusion | null, device: Device, programs?: Programs): number;
   emit(plan: P, buffers: Buffers, fusion: Fusion | null, device: Device): Emission;
 }
 

@@ -1,6 +1,6 @@
 import { invariant } from "../base/errors.ts";
 import { type Graph, type GraphNode, ownInputs } from "../graph/graph.ts";
-import type { Algorithm, Device, Fusion, Layout, LayoutChoice } from "../ops/contract.ts";
+import type { Algorithm, Device, Fusion, Layout, LayoutChoice, Programs } from "../ops/contract.ts";
 import { place, plainLayout, serves } from "../ops/layout.ts";
 
 /** What was decided for one node. */
@@ -24,15 +24,18 @@ const stepCost = 1000;
  * inputs need, given the layouts that their producers chose. Depends on plans and device only, so equal graphs get equal bits.
  */
 export function choose(graph: Graph, algorithms: readonly Algorithm[], device: Device): Choice[] {
+  const programs = programsOf(graph);
   const homes: (Layout | undefined)[] = graph.values.map(({ source }) => (source.kind === "node" ? undefined : plainLayout));
   return graph.nodes.map((node) => {
-    const choice = isAlias(node) ? alias(node) : chooseOne(graph, node, algorithms, device, homes);
+    const choice = isAlias(node) ? alias(node) : chooseOne(graph, node, algorithms, device, homes, programs);
     node.outputs.forEach((value, i) => {
       homes[value] = { block: choice.layout.outputs[i], halo: [], fill: 0 };
     });
     return choice;
   });
 }
+
+const programsOf = ({ updates }: Graph): Programs => (updates.length > 0 ? "training" : "inference");
 
 export const isAlias = (node: GraphNode): boolean => node.operator.alias?.(node.plan) === true && node.fusion === null;
 
@@ -51,13 +54,14 @@ function chooseOne(
   algorithms: readonly Algorithm[],
   device: Device,
   homes: readonly (Layout | undefined)[],
+  programs: Programs,
 ): Choice {
   const refusals: string[] = [];
   let best: { choice: Choice; total: number } | null = null;
   for (const algorithm of algorithms) {
     if (algorithm.operator !== node.operator.name) continue;
     for (const layout of offers(algorithm, node.plan, node.fusion, device, refusals)) {
-      const estimate = algorithm.estimate(node.plan, layout, node.fusion, device);
+      const estimate = algorithm.estimate(node.plan, layout, node.fusion, device, programs);
       const total = estimate + conversionCost(graph, node, layout, homes);
       if (best === null || total < best.total) best = { choice: { algorithm, layout, estimate, refusals }, total };
     }

@@ -22,12 +22,17 @@ export interface Plan {
 export interface PlanOptions {
   /** Whether pointwise formulas are put into what produces their operands. On when left out; the laws compare both. */
   readonly fusion?: boolean;
+  /**
+   * The most that the rounding of an algorithm may be, in units of a plain sum's: 1 leaves plain sums alone, 2 takes Winograd's
+   * F(2, 3) too, 4 also F(4, 3). Every algorithm when left out.
+   */
+  readonly rounding?: number;
 }
 
 /** Plans a graph: fuse, choose algorithms and layouts, lower to steps, schedule, place memory. Pure: equal arguments give equal plans. */
 export function plan(traced: Graph, every: readonly Algorithm[], device: Device, options: PlanOptions = {}): Plan {
-  const kind = traced.updates.length > 0 ? "training" : "inference";
-  const algorithms = every.filter(({ programs = kind }) => programs === kind);
+  const { rounding: most = Number.POSITIVE_INFINITY } = options;
+  const algorithms = every.filter(({ rounding = 1 }) => rounding <= most);
   const pruned = prune(traced);
   const accepts = (node: GraphNode, fusion: Fusion): boolean =>
     algorithms.some(

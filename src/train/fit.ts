@@ -87,7 +87,7 @@ function breather(): () => Promise<void> | undefined {
  */
 export async function fit(net: Net, data: Dataset, options: FitOptions, target: Target, keeper?: Keeper): Promise<FitResult> {
   const settings = chooseSettings(data, options);
-  const session = await target.open({ threads: options.threads, tier: options.tier });
+  const session = await target.open({ threads: options.threads, tier: options.tier, rounding: options.rounding });
   try {
     const programs = await openPrograms(session, net, data, settings, options.start);
     const training = new Training(programs, data, settings, options, target, keeper);
@@ -288,8 +288,8 @@ class Training {
     const { name, classes, shape, normalisation } = this.#data;
     const { session, net } = this.#programs;
     const training = { data: name, settings: this.#settings.plain, device: deviceOf(session), best: this.#progress.best };
-    const { threads, tier } = this.#options;
-    return new Model({ ...net, classes, shape, normalisation, training }, tensors, this.#target, { threads, tier });
+    const { threads, tier, rounding } = this.#options;
+    return new Model({ ...net, classes, shape, normalisation, training }, tensors, this.#target, { threads, tier, rounding });
   }
 
   async #save(model: Model | null): Promise<void> {

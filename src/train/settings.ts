@@ -29,7 +29,7 @@ export interface StepMetrics {
 export type Answer = "stop" | undefined | void;
 
 /** Options of `fit`; what is left out is chosen from the data. */
-export interface FitOptions extends Pick<SessionOptions, "threads" | "tier"> {
+export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "rounding"> {
   readonly epochs?: number;
   /** Examples of one run of the training step. */
   readonly batch?: number;
@@ -87,6 +87,8 @@ export interface PlainSettings {
   readonly patience: number | null;
   readonly clip: { readonly norm?: number; readonly value?: number };
   readonly average: number;
+  /** The most that sums may round, in units of a plain sum's rounding; null for whatever the fastest algorithms do. */
+  readonly rounding: number | null;
 }
 
 /** Options with everything chosen. */
@@ -156,6 +158,7 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     patience: options.patience ?? null,
     clip: options.clip ?? {},
     average: options.average ?? (few ? 0.99 : 0),
+    rounding: options.rounding ?? null,
   };
   return {
     ...plain,

@@ -32,7 +32,17 @@ export interface TrainRequest {
 /** Options of `fit` that are plain data. */
 export type PlainOptions = Pick<
   FitOptions,
-  "epochs" | "batch" | "accumulate" | "learningRate" | "warmup" | "weightDecay" | "labelSmoothing" | "seed" | "patience" | "average"
+  | "epochs"
+  | "batch"
+  | "accumulate"
+  | "learningRate"
+  | "warmup"
+  | "weightDecay"
+  | "labelSmoothing"
+  | "seed"
+  | "patience"
+  | "average"
+  | "rounding"
 > & { readonly optimiser?: string; readonly schedule?: string };
 
 /** How a run is carried out; none of this changes its bits but `tier`. */

@@ -1,5 +1,5 @@
 import { size, type TensorType } from "../../src/base/types.ts";
-import type { Expression, Fusion, Operator } from "../../src/ops/contract.ts";
+import type { Algorithm, Expression, Fusion, Operator } from "../../src/ops/contract.ts";
 import { compile } from "../../src/ops/expression/evaluate.ts";
 import { schedule } from "../../src/ops/expression/schedule.ts";
 import type { MovePlan } from "../../src/ops/move/index.ts";
@@ -129,8 +129,35 @@ export function expect(operator: Operator, plan: unknown, inputs: readonly Float
   return { values: operator.reference(plan, inputs), errors: once(() => judge(operator, plan, inputs)) };
 }
 
-/** What a fused formula makes of a result: operand 0 carries the result's own error, `rounding` times as large as the oracle's judge says. */
-export function expectFused(bare: Expected, output: TensorType, fusion: Fusion, operands: readonly Float64Array[], rounding = 1): Expected {
+/** What an algorithm declares of its sums. */
+export type Slack = Pick<Algorithm, "rounding" | "spread">;
+
+/** Errors that the algorithm may make where a plain sum may make these: for each cell the largest one so near, times its rounding. */
+export function slacken(errors: Float64Array, { shape, batched }: TensorType, { rounding = 1, spread = 0 }: Slack): Float64Array {
+  let wide = errors;
+  let inner = 1;
+  for (let axis = shape.length - 1; axis > (batched ? 1 : 0) && spread > 0; axis--) {
+    const [extent, step, from] = [shape[axis], inner, wide];
+    wide = from.map((_, cell) => {
+      const at = Math.floor(cell / step) % extent;
+      let most = 0;
+      for (let near = Math.max(0, at - spread); near <= Math.min(extent - 1, at + spread); near++)
+        most = Math.max(most, from[cell + (near - at) * step]);
+      return most;
+    });
+    inner *= extent;
+  }
+  return rounding === 1 ? wide : wide.map((error) => rounding * error);
+}
+
+/** What a fused formula makes of a result: operand 0 carries the result's own error, as large as the oracle's judge says and the algorithm declares. */
+export function expectFused(
+  bare: Expected,
+  output: TensorType,
+  fusion: Fusion,
+  operands: readonly Float64Array[],
+  slack: Slack = {},
+): Expected {
   const formula = compile(fusion.epilogue);
   const values = new Float64Array(size(output.shape));
   const given = [{ type: output, cells: bare.values[0] }, ...fusion.operands.map((type, i) => ({ type, cells: operands[i] }))];
@@ -140,10 +167,10 @@ export function expectFused(bare: Expected, output: TensorType, fusion: Fusion, 
   const errors = once(() => {
     const formulaErrors = new Rounding(fusion.epilogue);
     const made = new Float64Array(values.length);
-    const [of] = bare.errors();
+    const of = slacken(bare.errors()[0], output, slack);
     const start = new Float64Array(given.length);
     eachCell(output, given, (cell, own) => {
-      start[0] = rounding * of[cell];
+      start[0] = of[cell];
       made[cell] = formulaErrors.at(own, start).error;
     });
     return [made];

@@ -1,6 +1,6 @@
 import { type Random, random } from "../../src/base/random.ts";
 import type { Fusion, Operator } from "../../src/ops/contract.ts";
-import { type Expected, expect, expectFused, isExactOnIntegers, isIntegral, once } from "./bounds.ts";
+import { type Expected, expect, expectFused, isExactOnIntegers, isIntegral, once, type Slack } from "./bounds.ts";
 import { cellsFor, type Kind, operandCells } from "./cells.ts";
 import { fusionsFor, type NamedFusion } from "./fusions.ts";
 
@@ -41,6 +41,7 @@ export class Case {
   readonly fusions: readonly NamedFusion[];
   readonly integers = once(() => this.#data("integers", this.plan));
   readonly reals = once(() => this.#data("reals", this.plan));
+  readonly rectified = once(() => this.#data("rectified", this.plan));
   readonly nans = once(() => this.#data("nans", this.plan));
   /** A batch that is not full: the same plan for fewer examples; null where there is no batch. */
   readonly short = once(() => this.#short());
@@ -61,7 +62,7 @@ export class Case {
   }
 
   #data(kind: Kind, plan: unknown): Data {
-    const inputs = cellsFor(this.operator, plan, this.draw({ integers: 1, reals: 2, nans: 3 }[kind]), kind);
+    const inputs = cellsFor(this.operator, plan, this.draw({ integers: 1, reals: 2, nans: 3, rectified: 6 }[kind]), kind);
     return { inputs, expected: expect(this.operator, plan, inputs), bounded: kind !== "integers" || !this.exact };
   }
 
@@ -73,26 +74,26 @@ export class Case {
     return { data: this.#data(this.exact ? "integers" : "reals", plan), examples, plan };
   }
 
-  /** `rounding`: that of the algorithm, in units of a plain sum's. */
-  fused({ name, fusion }: NamedFusion, kind: Kind, rounding = 1): Data {
-    return this.#fuse(`${name} ${kind} ${rounding}`, this[kind](), this.plan, fusion, kind, rounding);
+  fused({ name, fusion }: NamedFusion, kind: Kind, slack: Slack = {}): Data {
+    return this.#fuse(`${name} ${kind}`, this[kind](), this.plan, fusion, kind, slack);
   }
 
   /** The fused formula over fewer examples; null where there is no batch. */
-  fusedShort({ name, fusion }: NamedFusion, rounding = 1): Pick<Short, "data" | "examples"> | null {
+  fusedShort({ name, fusion }: NamedFusion, slack: Slack = {}): Pick<Short, "data" | "examples"> | null {
     const short = this.short();
     if (short === null) return null;
     const { examples, plan } = short;
     const operands = fusion.operands.map((type) => (type.batched ? { ...type, shape: [examples, ...type.shape.slice(1)] } : type));
     const kind = this.exact ? "integers" : "reals";
-    return { data: this.#fuse(`${name} short ${rounding}`, short.data, plan, { ...fusion, operands }, kind, rounding), examples };
+    return { data: this.#fuse(`${name} short`, short.data, plan, { ...fusion, operands }, kind, slack), examples };
   }
 
-  #fuse(key: string, bare: Data, plan: unknown, fusion: Fusion, kind: Kind, rounding: number): Data {
+  #fuse(name: string, bare: Data, plan: unknown, fusion: Fusion, kind: Kind, slack: Slack): Data {
+    const key = `${name} ${slack.rounding ?? 1} ${slack.spread ?? 0}`;
     const known = this.#fused.get(key);
     if (known !== undefined) return known;
     const operands = operandCells(fusion.operands, this.draw(5), kind);
-    const expected = expectFused(bare.expected, this.operator.outputs(plan)[0], fusion, operands, rounding);
+    const expected = expectFused(bare.expected, this.operator.outputs(plan)[0], fusion, operands, slack);
     const made = { inputs: [...bare.inputs, ...operands], expected, bounded: bare.bounded || !isIntegral(fusion.epilogue) };
     this.#fused.set(key, made);
     return made;

@@ -7,8 +7,11 @@ import { rest } from "../../src/ops/move/kind.ts";
 import type { PointwisePlan } from "../../src/ops/pointwise/index.ts";
 import { type WindowPlan, windowIndices } from "../../src/ops/window/index.ts";
 
-/** Small whole numbers with many ties, real numbers with a sign, or real numbers with NaN among them. */
-export type Kind = "integers" | "reals" | "nans";
+/**
+ * Small whole numbers with many ties, real numbers with a sign, the same with negative ones cut to 0 in every input but the first (what
+ * a net has behind its activations), or real numbers with NaN among them.
+ */
+export type Kind = "integers" | "reals" | "rectified" | "nans";
 
 type Range = readonly [number, number];
 
@@ -36,6 +39,7 @@ function drawing(operator: Operator, plan: unknown, input: number, kind: Kind, d
   // a deviation much smaller than the mean shows sums of squares that cancel
   if (operator.name === "moments") return () => 1000 + draw.normal();
   const [low, high] = operator.name === "pointwise" ? domains(plan as PointwisePlan)[input] : [-2, 2];
+  if (kind === "rectified" && input > 0) return () => Math.max(0, low + (high - low) * draw.uniform());
   const zero = low <= 0 && high >= 0;
   return () => (zero && draw.uniform() < 0.02 ? 0 : low + (high - low) * draw.uniform());
 }

@@ -3,6 +3,7 @@ import { printType } from "../../src/base/types.ts";
 import type { Algorithm, Device, LayoutChoice } from "../../src/ops/contract.ts";
 import { printExpression } from "../../src/ops/expression/print.ts";
 import { printLayout } from "../../src/ops/layout.ts";
+import { type Slack, slacken } from "./bounds.ts";
 import { type Case, type Data, endless } from "./case.ts";
 import type { NamedFusion } from "./fusions.ts";
 import { runAlone, type Trial, type TrialResult } from "./isolated.ts";
@@ -129,14 +130,15 @@ export class Judge {
     const shapes = this.#own.operator.outputs(this.#own.plan).map(({ shape }) => shape);
     const { expected, bounded } = data;
     const { rounding } = this.#algorithm;
-    const errors = bounded || rounding !== undefined ? this.#errors(law, choice, data, fusion === null ? (rounding ?? 1) : 1) : null;
+    const errors = bounded || rounding !== undefined ? this.#errors(law, choice, data, fusion === null ? this.#algorithm : {}) : null;
     this.#report(law, choice, wrongCells(outputs, expected.values, errors, shapes), fusion);
     this.#report("guard", choice, damage, fusion);
   }
 
-  #errors(law: string, choice: LayoutChoice, { inputs, expected }: Data, rounding: number): readonly Float64Array[] {
+  #errors(law: string, choice: LayoutChoice, { inputs, expected }: Data, slack: Slack): readonly Float64Array[] {
     if (law.endsWith("nan") && this.#spreads(choice, inputs)) return endless(expected.values);
-    return rounding === 1 ? expected.errors() : expected.errors().map((cells) => cells.map((cell) => rounding * cell));
+    const types = this.#own.operator.outputs(this.#own.plan);
+    return expected.errors().map((cells, i) => slacken(cells, types[i], slack));
   }
 
   /** A NaN may reach other cells than its own: through a transform, or where it meets the zeros of another operand's padding. */
@@ -175,6 +177,7 @@ export class Judge {
     if (own.exact) check("oracle-exact", own.integers(), halos);
     const reals = own.reals();
     const first = check("oracle-real", reals, own.exact ? {} : halos);
+    if (this.#algorithm.rounding !== undefined) check("oracle-rectified", own.rectified(), {});
     const again = this.#try("repeat", { choice, inputs: reals.inputs, order: shuffled(seed), ...(own.exact ? {} : halos) });
     if (first !== null && again !== null) this.#same("repeat", choice, again, first);
     check("nan", own.nans(), {});
@@ -232,12 +235,12 @@ export class Judge {
       return made;
     };
     const order = shuffled(seed);
-    check("fusion", this.#own.fused(fusion, kind, rounding), this.#own.sort === "large" ? { order } : {});
+    check("fusion", this.#own.fused(fusion, kind, this.#algorithm), this.#own.sort === "large" ? { order } : {});
     if (this.#own.sort === "large") return;
-    const reals = this.#own.fused(fusion, "reals", rounding);
+    const reals = this.#own.fused(fusion, "reals", this.#algorithm);
     const real = check("fusion-real", reals, { order });
-    check("fusion-nan", this.#own.fused(fusion, "nans", rounding));
-    const short = this.#own.fusedShort(fusion, rounding);
+    check("fusion-nan", this.#own.fused(fusion, "nans", this.#algorithm));
+    const short = this.#own.fusedShort(fusion, this.#algorithm);
     if (short !== null) check("fusion-short", short.data, { examples: short.examples });
     if (real?.emission.inPlace === true) this.#inPlace(choice, reals, fusion);
   }

@@ -43,6 +43,7 @@ export function trainCommand(context: Context, argv: readonly string[]): Command
     .option("--weight-decay <x>", "of the optimiser", number({ from: 0 }))
     .option("--smoothing <x>", "label smoothing", number({ from: 0, below: 1 }))
     .option("--augment <spec>", "random changes: none, digits, photographs, or flip,shift=0.1,rotate=15 ...")
+    .option("--rounding <factor>", "most that sums may round: 1 for plain sums alone, without Winograd", number({ from: 1 }))
     .option("--average <decay>", "moving average of the weights; 0 for none", number({ from: 0, below: 1 }))
     .option("--accumulate <n>", "batches of one update", wholeNumber(1))
     .option("--clip <norm>", "largest norm of all gradients", number({ above: 0 }))
@@ -75,6 +76,7 @@ const plainNames = [
   "seed",
   "patience",
   "average",
+  "rounding",
 ] as const;
 
 /** What was given, as a request without defaults. */

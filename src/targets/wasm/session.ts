@@ -41,7 +41,7 @@ export function wasmTarget(
 const tiers = ["wide", "relaxed", "plain"] as const satisfies readonly SessionOptions["tier"][];
 const mostThreads = 1024;
 
-function checkOptions({ threads = 1, tier = "wide" }: SessionOptions): void {
+function checkOptions({ threads = 1, tier = "wide", rounding = 1 }: SessionOptions): void {
   const problems = new Problems("session", "open");
   problems.check(
     Number.isInteger(threads) && threads >= 1 && threads <= mostThreads,
@@ -50,6 +50,7 @@ function checkOptions({ threads = 1, tier = "wide" }: SessionOptions): void {
     threads,
   );
   problems.check(tiers.includes(tier), "tier", tiers.join(", "), tier);
+  problems.check(rounding >= 1, "rounding", "a number >= 1 (1 for plain sums alone)", rounding);
   problems.throwIfAny();
 }
 

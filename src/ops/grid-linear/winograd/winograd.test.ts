@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { expect, slacken } from "../../../../test/laws/bounds.ts";
 import { runAlone } from "../../../../test/laws/isolated.ts";
 import { devices } from "../../../../test/laws/judge.ts";
 import { random } from "../../../base/random.ts";
@@ -8,11 +9,11 @@ import { GraphTracer } from "../../../graph/trace.ts";
 import { nodeHost } from "../../../hosts/node-host.ts";
 import { algorithms } from "../../../targets/wasm/list.ts";
 import { wasmTarget } from "../../../targets/wasm/session.ts";
-import { type Algorithm, call, type Emission, type Fusion, operand } from "../../contract.ts";
+import { type Algorithm, call, type Emission, type Fusion, operand, type Programs } from "../../contract.ts";
 import { forwardBlocked } from "../blocked/wasm-forward.ts";
 import { forward, gridLinear } from "../index.ts";
 import type { GridLinearPlan } from "../plan.ts";
-import { winogradAlgorithms, winogradTrainingAlgorithms } from "./wasm-winograd.ts";
+import { winogradAlgorithms } from "./wasm-winograd.ts";
 
 nodeHost.enableWide();
 
@@ -60,17 +61,13 @@ for (const algorithm of winogradAlgorithms) {
   });
 }
 
-/** Largest |error| in units of eps (4 + sqrt n) M, where M is the oracle on absolute values. */
+/** Largest |error| in units of what a plain sum may be off. */
 function roundingOf(algorithm: Algorithm<Plan>, plan: Plan, draw: () => number, device = devices[0]): number {
   const inputs = draws(plan, () => Math.fround(draw()));
-  const [wanted] = gridLinear.reference(plan, inputs);
-  const [most] = gridLinear.reference(
-    plan,
-    inputs.map((cells) => cells.map(Math.abs)),
-  );
-  const unit = 2 ** -24 * (4 + Math.sqrt(9 * plan.channelsIn));
+  const bounds = expect(gridLinear, plan, inputs);
+  const errors = slacken(bounds.errors()[0], gridLinear.outputs(plan)[0], { spread: algorithm.spread });
   const [found] = runAlone({ operator: gridLinear, algorithm, plan, device, inputs }).outputs;
-  return found.reduce((worst, value, i) => Math.max(worst, Math.abs(value - wanted[i]) / (unit * most[i])), 0);
+  return found.reduce((worst, value, i) => Math.max(worst, Math.abs(value - bounds.values[0][i]) / errors[i]), 0);
 }
 
 test("rounding stays within what is declared, at 16 to 512 channels, on normal and on same-sign data", () => {
@@ -163,11 +160,12 @@ test("what the form does not take is refused in a sentence", () => {
 });
 
 test("predicted times choose by channels and maps as measured ones do", () => {
-  const fastest = (line: string, given = [forwardBlocked, four, two]): string => {
+  const fastest = (line: string, programs: Programs = "inference"): string => {
+    const given = [forwardBlocked, four, two];
     const plan = parse(`forward ${line} k3x3 s1 d1 p1:1 t1 zero`);
     const times = given.map((algorithm) => {
       const [choice] = algorithm.layouts(plan, null, devices[0]);
-      return algorithm.estimate(plan, choice, null, devices[0]);
+      return algorithm.estimate(plan, choice, null, devices[0], programs);
     });
     return given[times.indexOf(Math.min(...times))].id.replace("wasm-grid-linear-forward-", "");
   };
@@ -176,5 +174,5 @@ test("predicted times choose by channels and maps as measured ones do", () => {
   assert.equal(fastest("n1 ci512 co512 g1 | i7x7"), "winograd-2");
   assert.equal(fastest("n1 ci16 co16 g1 | i4x3"), "blocked");
   // in training the kernel of such a layer is transformed in every step
-  assert.equal(fastest("n1 ci512 co512 g1 | i7x7", [forwardBlocked, winogradTrainingAlgorithms[0]]), "blocked");
+  assert.equal(fastest("n1 ci512 co512 g1 | i7x7", "training"), "blocked");
 });
