@@ -141,7 +141,7 @@ async function peak(setting: Setting): Promise<Result> {
 
 async function start(setting: Setting): Promise<Result> {
   const rows: Row[] = [];
-  const environment = { TOEPLITZ_BENCH_ROOT: buildPackage() };
+  const environment = { TOEPLITZ_BENCH_ROOT: await buildPackage() };
   const ours = (contender: Contender): Contender =>
     contender.name.startsWith("toeplitz") ? { ...contender, environment: { ...contender.environment, ...environment } } : contender;
   const contenders = [floor, ...setting.contenders.map(ours)];

@@ -1,7 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundlePackage } from "../tools/bundle.ts";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 
@@ -30,23 +31,10 @@ export function installPeers(say: (text: string) => void): void {
 }
 
 /** Builds the package, as it would be published, into a folder that git ignores; returns the folder. */
-export function buildPackage(): string {
-  const project = fileURLToPath(new URL("..", import.meta.url));
-  const target = join(project, ".cache", "bench-build");
-  const compiler = join(project, "node_modules", "typescript", "bin", "tsc");
-  const words = [
-    compiler,
-    "-p",
-    join(project, "tsconfig.build.json"),
-    "--outDir",
-    target,
-    "--declaration",
-    "false",
-    "--declarationMap",
-    "false",
-  ];
-  const { status } = spawnSync(process.execPath, words, { cwd: project, stdio: ["ignore", 2, 2] });
-  if (status !== 0) throw new Error("bench: the package does not build: see `npm run build`");
+export async function buildPackage(): Promise<string> {
+  const target = join(folder, "..", ".cache", "bench-build");
+  rmSync(target, { recursive: true, force: true });
+  await bundlePackage(target);
   return target;
 }
 

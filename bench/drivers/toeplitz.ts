@@ -21,14 +21,11 @@ const { add } = (await moduleAt("ops")) as typeof import("../../src/ops.ts");
 const { batchNorm, conv, crossEntropy, dense, flatten, globalPool, maxPool, relu, relu6, sgd, tiledConv, zeros } = library;
 const { initialise, traceEvaluation, traceTraining } = library;
 
-type Tier = NonNullable<SessionOptions["tier"]>;
+const tier = process.env.TOEPLITZ_BENCH_TIER as SessionOptions["tier"];
 
 async function openSession(threads: number): Promise<Session> {
-  const { wasmTarget } = (await moduleAt("targets/wasm/session")) as typeof import("../../src/targets/wasm/session.ts");
-  const { nodeHost } = (await moduleAt("hosts/node-host")) as typeof import("../../src/hosts/node-host.ts");
-  const { algorithms } = (await moduleAt("targets/wasm/list")) as typeof import("../../src/targets/wasm/list.ts");
-  const tier = process.env.TOEPLITZ_BENCH_TIER as Tier | undefined;
-  return wasmTarget(nodeHost, algorithms).open({ threads, ...(tier === undefined ? {} : { tier }) });
+  const { open } = (await moduleAt("node")) as typeof import("../../src/node.ts");
+  return open({ threads, ...(tier === undefined ? {} : { tier }) });
 }
 
 const padding = ({ low, high }: Window): { low: number; high: number }[] => low.map((cells, axis) => ({ low: cells, high: high[axis] }));

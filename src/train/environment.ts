@@ -3,7 +3,9 @@ import { arch, availableParallelism, cpus, platform, release } from "node:os";
 
 /** Version of this package. */
 export async function packageVersion(): Promise<string> {
-  const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+  // the build joins this file with others, right below dist
+  const up = import.meta.url.endsWith(".ts") ? "../.." : "..";
+  const text = await readFile(new URL(`${up}/package.json`, import.meta.url), "utf8");
   return String((JSON.parse(text) as { version?: string }).version);
 }
 

@@ -27,7 +27,7 @@ test("a page that fails says why", async () => {
 
 test("the page draws the same random bits as Node", async () => {
   const body = `
-    const { random } = await import("/dist/base/random.js");
+    const { random } = await import("/dist/index.js");
     const stream = random(7, 1);
     return [...Array.from({ length: 20 }, () => stream.uniform()), stream.integer(0, 999), ...stream.permutation(10)];`;
   const stream = random(7, 1);
