@@ -7,6 +7,15 @@ export { loadGraph, saveGraph } from "./graph/save.ts";
 export type { Feeds, Outputs, Program, Session, SessionOptions, Target } from "./graph/session.ts";
 export { GraphTracer, tensor } from "./graph/trace.ts";
 export type { Border, Padding } from "./grid/axis.ts";
+export { type EffectiveField, effectiveField } from "./inspect/effective-field.ts";
+export {
+  doubleSize,
+  type EquivarianceRow,
+  type GridTransform,
+  measureEquivariance,
+  quarterTurn,
+  shiftBy,
+} from "./inspect/equivariance.ts";
 export {
   countMatrix,
   denseMatrix,
