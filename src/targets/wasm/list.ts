@@ -9,6 +9,7 @@ import { generalGridLinear } from "../../ops/grid-linear/general/wasm-general.ts
 import { kernelBlocked } from "../../ops/grid-linear/kernel/wasm-blocked.ts";
 import { flatKernel } from "../../ops/grid-linear/kernel/wasm-flat.ts";
 import { narrowKernel } from "../../ops/grid-linear/kernel/wasm-narrow.ts";
+import { forwardLocal, inputLocal, kernelLocal } from "../../ops/grid-linear/local/wasm-local.ts";
 import { narrowForward } from "../../ops/grid-linear/narrow/wasm-narrow.ts";
 import { winogradAlgorithms } from "../../ops/grid-linear/winograd/wasm-winograd.ts";
 import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
@@ -36,6 +37,9 @@ export const algorithms: readonly Algorithm[] = [
   forwardDepthwise,
   inputDepthwise,
   kernelDepthwise,
+  forwardLocal,
+  inputLocal,
+  kernelLocal,
   generalGridLinear,
   blockedWindow,
   plainWindow,

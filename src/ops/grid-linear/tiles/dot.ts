@@ -68,6 +68,11 @@ export function addLanes(
       }
     f.set(local);
   });
+  foldLanes(f, quad);
+}
+
+/** Pushes the sums of the lanes of four vectors as four lanes. */
+export function foldLanes(f: FunctionBuilder, quad: readonly Local[]): void {
   const [a, b, c, d] = quad;
   const fold = (left: Local, right: Local, even: readonly number[], odd: readonly number[]): FunctionBuilder =>
     f

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import v8 from "node:v8";
+import { runAlone } from "../../../../test/laws/isolated.ts";
+import { type Random, random } from "../../../base/random.ts";
+import { size } from "../../../base/types.ts";
+import type { Algorithm, Device } from "../../contract.ts";
+import { gridLinear } from "../index.ts";
+import type { GridLinearPlan } from "../plan.ts";
+import { cutOf } from "./problem.ts";
+import { forwardLocal, inputLocal, kernelLocal } from "./wasm-local.ts";
+
+// so that the wide tier is compiled as in use: optimised, its pairs packed
+v8.setFlagsFromString("--no-liftoff");
+v8.setFlagsFromString("--experimental-wasm-revectorize");
+
+const devices: readonly Device[] = [
+  { tier: "wide", fma: true, wide: true },
+  { tier: "relaxed", fma: true, wide: false },
+  { tier: "plain", fma: false, wide: false },
+];
+
+const roles = ["forward", "kernel", "input"] as const;
+const algorithms: Readonly<Record<GridLinearPlan["role"], Algorithm<GridLinearPlan>>> = {
+  forward: forwardLocal,
+  kernel: kernelLocal,
+  input: inputLocal,
+};
+
+const parse = (role: string, rest: string): GridLinearPlan => gridLinear.parse(`grid-linear ${role} ${rest}`);
+
+/** Exactly the oracle on integers, also for a short batch, chunks in falling order and halos that others want. */
+function check(plan: GridLinearPlan, device: Device, draw: Random): void {
+  const algorithm = algorithms[plan.role];
+  const name = `${gridLinear.line(plan)} | ${device.tier}`;
+  assert.equal(algorithm.layouts(plan, null, device).length, 1, name);
+  const given = gridLinear.inputs(plan);
+  for (const examples of new Set([plan.examples, Math.max(1, plan.examples - 1)])) {
+    const own = { ...plan, examples };
+    const inputs = given.map((type) => {
+      const cells = type.batched ? (size(type.shape) / plan.examples) * examples : size(type.shape);
+      return Float64Array.from({ length: cells }, () => draw.integer(-4, 4));
+    });
+    const { outputs, damage } = runAlone({
+      operator: gridLinear,
+      algorithm,
+      plan,
+      device,
+      inputs,
+      examples,
+      order: (chunks) => Array.from({ length: chunks }, (_, i) => chunks - 1 - i),
+      inputHalo: { low: 1, high: 2 },
+      ...(plan.role === "kernel" ? {} : { outputHalo: { low: 2, high: 1, fill: 7 } }),
+    });
+    assert.deepEqual(damage, [], name);
+    assert.deepEqual(
+      outputs[0].map((value) => value + 0),
+      gridLinear.reference(own, inputs)[0].map((value) => value + 0),
+      name,
+    );
+  }
+}
+
+const corners: Readonly<Record<string, string>> = {
+  "locally connected": "n3 ci6 co5 g1 | i9x10 k3x3 s1 d1 p1:1 t9x10 zero",
+  "one channel": "n1 ci1 co1 g1 | i13x11 k3x3 s1 d1 p1:1 t13x11 zero",
+  "one axis": "n2 ci5 co9 g1 | i40 k5 s1 d2 p4:4 t40 zero",
+  "three axes": "n2 ci4 co3 g1 | i4x5x6 k3x2x3 s1 d1 p1:1x0:1x1:1 t4x5x6 zero",
+  strides: "n2 ci3 co6 g1 | i13x12 k3x4 s2x3 d1 p1:1x0:0 t7x3 zero",
+  "dilation of the last axis": "n2 ci3 co6 g1 | i13x12 k3x3 s1 d1x2 p1:1x2:2 t13x12 zero",
+  flip: "n2 ci3 co6 g1 | i9x8 k3x2 s1 d1 p1:1x1:0 t9x8 zero flip",
+  borders: "n2 ci3 co6 g1 | i9x8 k3x3 s1 d1 p1:1x2:2 t9x8 wrapxreflect",
+  "mixed borders": "n2 ci3 co6 g1 | i9x8 k3x3 s1 d1 p1:1x2:2 t9x8 replicatexzero",
+  tiled: "n2 ci7 co6 g1 | i16x15 k3x3 s1 d1 p1:1 t4x5 zero",
+  "copies of one axis": "n2 ci5 co6 g1 | i12x9 k3x3 s1 d1 p1:1 t12x1 zero",
+  "copies without cells": "n2 ci5 co6 g1 | i11x9 k3x3 s2 d1 p1:1 t4x7 zero",
+  groups: "n3 ci6 co9 g3 | i8x9 k3x3 s1 d1 p1:1 t8x9 zero",
+  depthwise: "n2 ci12 co12 g12 | i8x9 k3x3 s1 d1 p1:1 t8x9 zero",
+  "large padding": "n1 ci2 co3 g1 | i3x3 k2x3 s1 d1 p3:4 t9x8 zero",
+  "one tap": "n2 ci9 co4 g1 | i9x7 k1x1 s1 d1 p0:0 t9x7 zero",
+  "examples in groups": "n35 ci5 co3 g1 | i6x7 k3x3 s1 d1 p1:1 t6x7 zero",
+  "many strips": "n9 ci9 co17 g1 | i24x23 k3x3 s1 d1 p1:1 t24x23 zero",
+};
+
+for (const device of devices)
+  for (const role of roles)
+    test(`${role} with copies of the kernel is exact on integers, ${device.tier}`, () => {
+      const draw = random(11);
+      for (const line of Object.values(corners)) check(parse(role, line), device, draw);
+      for (let tried = 0, found = 0; found < 15 && tried < 4000; tried++) {
+        const plan = { ...gridLinear.sample(draw), role };
+        if (algorithms[role].layouts(plan, null, device).length === 0) continue;
+        found++;
+        check(plan, device, draw);
+      }
+    });
+
+test("large problems fall into strips and chunks, small ones do not", () => {
+  const large = cutOf(parse("forward", corners["many strips"]), devices[0]);
+  assert.ok(large.strips > 4 && large.chunks > 1, JSON.stringify(large));
+  const small = cutOf(parse("forward", corners["one channel"]), devices[0]);
+  assert.deepEqual([small.strips, small.chunks], [1, 1]);
+});
+
+test("refusals say why", () => {
+  const refuses = (line: string): string | null => {
+    const plan = parse("forward", line);
+    return forwardLocal.refuses(plan, { inputs: [], operands: [], outputs: [] }, null, devices[0]);
+  };
+  assert.equal(refuses("n2 ci3 co4 g1 | i6x5 k3x3 s1 d1 p1:1 t1 zero"), "all cells share one kernel (period 1).");
+  assert.equal(refuses("u2 ci3 co4 g1 | i6x5 k3x3 s1 d1 p1:1 t6x5 zero"), "needs an example axis.");
+  assert.equal(refuses("n1 ci1 co1 g1 | i4 k2 s1 d1 p0:0 t3 zero"), "a plane of the kernel has 6 floats, less than a vector.");
+  assert.equal(refuses("n1 ci2 co1 g1 | i6x5 k3x3 s1 d1 p1:1 t6x5 zero table 10"), "a connection table has no whole planes of channels.");
+});
