@@ -52,7 +52,7 @@ export const layers: readonly Layer[] = [
   { name: "nn", files: "nn/**", holds: "layers, losses, optimisers, named models", imports: ["base", "grid", "contract", "front doors", "graph", "operator functions"] },
   { name: "formats", files: "formats/**", holds: "safetensors, npy, ONNX", packages: true, imports: ["base", "graph"] },
   { name: "data", files: "data/**", holds: "readers, generators, augmentation, batching", packages: true, imports: ["base", "formats"] },
-  { name: "inspect", files: "inspect/**", holds: "summary, cost, receptive field", packages: true, imports: ["base", "grid", ...operators, "graph", "plan", "nn", "data", "formats"] },
+  { name: "inspect", files: "inspect/**", holds: "summary, cost, receptive field", packages: true, imports: ["base", "grid", ...operators, "graph", "plan", "operator functions", "nn", "data", "formats"] },
   { name: "train", files: "train/**", holds: "the loop, checkpoints, run folder, report; its target is handed in", packages: true, imports: ["base", "graph", "plan", "nn", "data", "formats", "inspect"] },
 
   { name: "package", files: "index.ts", holds: 'entry "toeplitz": layers, graph, reference', imports: [...library, "reference"] },
