@@ -4,10 +4,10 @@ import { build } from "esbuild";
 import { root } from "./source-files.ts";
 
 /**
- * What is loaded by its address: the entries of package.json, the command, workers, and what bundles for pages leave out (`browser` in
+ * The files of dist that are loaded by their address, and what of src they are built from: the entries of package.json, the command, workers, and what bundles for pages leave out (`browser` in
  * package.json). All but the command lie side by side in dist, for the addresses of workers are written as seen from any of them.
  */
-const loaded = {
+export const builtFrom: Readonly<Record<string, string>> = {
   index: "index",
   ops: "ops",
   node: "node",
@@ -25,7 +25,7 @@ export async function bundlePackage(folder: string): Promise<void> {
   const { outputFiles } = await build({
     absWorkingDir: root,
     write: false,
-    entryPoints: Object.fromEntries(Object.entries(loaded).map(([name, path]) => [name, join(root, "src", `${path}.ts`)])),
+    entryPoints: Object.fromEntries(Object.entries(builtFrom).map(([name, path]) => [name, join(root, "src", `${path}.ts`)])),
     outdir: folder,
     bundle: true,
     splitting: true,

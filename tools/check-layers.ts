@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import ts from "typescript";
+import { builtFrom } from "./bundle.ts";
 import { browserEntries, type Layer, layers } from "./layers.ts";
 import { readSources, root } from "./source-files.ts";
 
@@ -171,7 +172,10 @@ export function checkLayers(sources: ReadonlyMap<string, string>, leftOut: Reado
 if (import.meta.main) {
   const sources = new Map([...readSources("src/**/*.ts")].map(([path, text]) => [path.replace(/^src\//, ""), text]));
   const { browser } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { browser: Readonly<Record<string, false>> };
-  const leftOut = Object.keys(browser).map((file) => file.replace(/^\.\/dist\//, "").replace(/\.js$/, ".ts"));
+  const leftOut = Object.keys(browser).map((file) => {
+    const name = file.replace(/^\.\/dist\//, "").replace(/\.js$/, "");
+    return `${builtFrom[name] ?? name}.ts`;
+  });
   const missing = leftOut.filter((path) => !sources.has(path)).map((path) => `package.json: browser names src/${path}, which is not there`);
   const breaches = [...missing, ...checkLayers(sources, new Set(leftOut))];
   for (const breach of breaches) console.error(breach);
