@@ -128,7 +128,7 @@ export interface Algorithm<P = unknown> {
   layouts(plan: P, fusion: Fusion | null, device: Device): readonly LayoutChoice[];
   /** Why it does not take this plan, as a sentence for `explain()`; null when it does. */
   refuses(plan: P, choice: LayoutChoice, fusion: Fusion | null, device: Device): string | null;
-  /** Predicted time of one thread, ns. */
+  /** Predicted time of one thread, ns; `programs` says whether input 0 is worked on in every run. The planner scales it as measured. */
   estimate(plan: P, choice: LayoutChoice, fusion: Fusion | null, device: Device, programs?: Programs): number;
   emit(plan: P, buffers: Buffers, fusion: Fusion | null, device: Device): Emission;
 }

@@ -34,7 +34,7 @@ export function explain(plan: Plan, measured: readonly number[] | null): string 
         ? "      alias: the same cells under another shape, no work"
         : `      ${algorithm.id}: ${layouts}, predicted ${time(estimate)}`,
     );
-    lines.push(...refusals.map((refusal) => `      refused ${refusal}`), ...stepLines(index));
+    lines.push(...refusals.map(({ algorithm: id, why }) => `      refused ${id}: ${why}`), ...stepLines(index));
   });
   const closing = stepLines(-1);
   if (closing.length > 0) lines.push("     updates and outputs", ...closing);

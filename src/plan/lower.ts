@@ -1,10 +1,12 @@
 import { sameShape, size, type TensorType } from "../base/types.ts";
 import { type Graph, type GraphNode, ownInputs } from "../graph/graph.ts";
-import type { Device, Emission, Layout, Margin, OperandRef } from "../ops/contract.ts";
+import type { Device, Emission, Layout, OperandRef } from "../ops/contract.ts";
 import { conversion, haloFill } from "../ops/convert/index.ts";
-import { place, plainLayout, printLayout, serves } from "../ops/layout.ts";
+import { place, plainLayout, printLayout } from "../ops/layout.ts";
 import type { Buffer, BufferKind, PlannedOperand, PlannedStep } from "./buffers.ts";
 import type { Choice } from "./choose.ts";
+import { copyFor, fits, homeOf, type Want } from "./instances.ts";
+import { blockOf, isSeen, usesOf, wantOf } from "./uses.ts";
 
 /** A value in one layout: where its cells are. */
 interface Instance {
@@ -20,8 +22,10 @@ export class Lowering {
   readonly #choices: readonly Choice[];
   readonly #device: Device;
   readonly #instances = new Map<number, Instance[]>();
-  /** Layout in which each value is made: its producer's block, with the halo that most consumers of that block want. */
-  readonly #homes: Layout[];
+  /** How each value is wanted, in the order in which it is asked for. */
+  readonly #wants: readonly (readonly Want[])[];
+  /** Layout in which each value is made. */
+  readonly #homes: readonly Layout[];
   /** States that a node may write directly, by the value that updates them. */
   readonly #direct: ReadonlyMap<number, string>;
   #node = -1;
@@ -30,7 +34,11 @@ export class Lowering {
     this.#graph = graph;
     this.#choices = choices;
     this.#device = device;
-    this.#homes = homeLayouts(graph, choices);
+    const uses = usesOf(graph);
+    this.#wants = uses.map((list) =>
+      list.map(({ node, slot }) => (node === null ? "bare" : wantOf(graph.nodes[node], choices[node], slot))),
+    );
+    this.#homes = graph.values.map((_, value) => homeOf(blockOf(graph, choices, value), this.#wants[value], isSeen(graph, uses, value)));
     this.#direct = directUpdates(graph);
   }
 
@@ -48,13 +56,13 @@ export class Lowering {
     const finals = updates.filter(({ state, value }) => this.#direct.get(value) !== state || !this.#wroteDirectly.has(value));
     const held = finals.map(({ value }) => this.#buffer(size(values[value].type.shape), { kind: "transient" }, null));
     // two passes: an update may read a state that another update writes
-    finals.forEach(({ value }, i) => this.#copy(this.#bare(value), held[i], values[value].type, "hold update"));
+    finals.forEach(({ value }, i) => this.#copy(this.#need(value, "bare"), held[i], values[value].type, "hold update"));
     finals.forEach(({ state, value }, i) =>
       this.#copy(held[i], this.#stateBuffer(state, values[value].type), values[value].type, `update ${state}`),
     );
     for (const { name, value } of outputs) {
       const { type } = values[value];
-      const source = this.#bare(value);
+      const source = this.#need(value, "bare");
       const target = this.#buffer(size(type.shape), { kind: "output", name }, { type, layout: plainLayout });
       this.#copy(source, target, type, `output ${name}`);
     }
@@ -78,19 +86,14 @@ export class Lowering {
     return known?.id ?? this.#buffer(size(type.shape), { kind: "state", name }, { type, layout: plainLayout });
   }
 
-  /** Buffer of a value as plain cells with nothing around them: what aliases, states and outputs are. */
-  #bare(value: number): number {
-    return this.#need(value, plainLayout, ({ block, halo }) => block === 1 && halo.every(({ low, high }) => low === 0 && high === 0));
-  }
-
-  /** Buffer of a value in a layout that serves `need`, converted from its home when there is none yet. */
-  #need(value: number, need: Layout, fits = (layout: Layout): boolean => serves(layout, need)): number {
+  /** Buffer of a value in a layout that serves the want, copied from its home when there is none yet. */
+  #need(value: number, want: Want): number {
     const list = this.#instances.get(value) ?? [];
-    const found = list.find(({ layout }) => fits(layout));
+    const found = list.find(({ layout }) => fits(layout, want));
     if (found !== undefined) return found.buffer;
     const { type } = this.#graph.values[value];
     const [from] = list;
-    const layout: Layout = fits(this.#homes[value]) ? this.#homes[value] : need;
+    const layout = copyFor(want, this.#wants[value]);
     const target = this.#buffer(place(type, layout).words, { kind: "transient" }, { type, layout });
     const { routine, chunks } = conversion(type, from.layout, layout, this.#device);
     this.#step({
@@ -135,9 +138,7 @@ export class Lowering {
   #lower(node: GraphNode, { algorithm, layout: choice }: Choice): void {
     const own = ownInputs(node);
     const { values } = this.#graph;
-    const buffers = node.inputs.map((value, i) =>
-      algorithm === null ? this.#bare(value) : this.#need(value, i < own ? choice.inputs[i] : choice.operands[i - own]),
-    );
+    const buffers = node.inputs.map((value, slot) => this.#need(value, wantOf(node, { algorithm, layout: choice }, slot)));
     if (algorithm === null) {
       this.#hold(node.outputs[0], plainLayout, buffers[0]);
       return;
@@ -189,45 +190,6 @@ export class Lowering {
 
 function sourceUse(source: Exclude<Graph["values"][number]["source"], { kind: "node" }>): BufferKind {
   return source;
-}
-
-/** Per value: the block its producer writes, and the union of the halos that consumers of that block want with the commonest fill. */
-function homeLayouts(graph: Graph, choices: readonly Choice[]): Layout[] {
-  const homes: Layout[] = graph.values.map(() => plainLayout);
-  graph.nodes.forEach((node, index) => {
-    node.outputs.forEach((value, i) => {
-      homes[value] = { block: choices[index].layout.outputs[i], halo: [], fill: 0 };
-    });
-  });
-  const aliased = new Set(
-    graph.nodes.flatMap((node, index) => (choices[index].algorithm === null ? [...node.inputs, ...node.outputs] : [])),
-  );
-  const wishes = new Map<number, Layout[]>();
-  graph.nodes.forEach((node, index) => {
-    const own = ownInputs(node);
-    node.inputs.forEach((value, i) => {
-      const need = i < own ? choices[index].layout.inputs[i] : choices[index].layout.operands[i - own];
-      if (need.block === homes[value].block && need.halo.some(({ low, high }) => low > 0 || high > 0))
-        wishes.set(value, [...(wishes.get(value) ?? []), need]);
-    });
-  });
-  for (const [value, needs] of wishes) {
-    // an input, a state or an alias lies in a buffer that others see as plain: its halo goes into a copy
-    if (graph.values[value].source.kind !== "node" || (aliased.has(value) && homes[value].block === 1)) continue;
-    const { fill } = needs[0];
-    const halo = needs
-      .filter((need) => Object.is(need.fill, fill))
-      .reduce<readonly Margin[]>(
-        (union, need) =>
-          need.halo.map(({ low, high }, axis) => ({
-            low: Math.max(low, union[axis]?.low ?? 0),
-            high: Math.max(high, union[axis]?.high ?? 0),
-          })),
-        [],
-      );
-    homes[value] = { block: homes[value].block, halo, fill };
-  }
-  return homes;
 }
 
 /** Updates whose value may be written straight into the state: nothing reads the old state after the node that makes it. */

@@ -3,7 +3,8 @@ import { hoist } from "../graph/hoist.ts";
 import { fuse, prune } from "../graph/rewrite.ts";
 import type { Algorithm, Device, Fusion } from "../ops/contract.ts";
 import type { Buffer, PlannedStep } from "./buffers.ts";
-import { type Choice, choose, offers } from "./choose.ts";
+import { Catalogue, offers } from "./candidates.ts";
+import { type Choice, choose } from "./choose.ts";
 import { Lowering } from "./lower.ts";
 import { type MemoryPlan, planMemory } from "./memory.ts";
 import { type Schedule, schedule } from "./schedule.ts";
@@ -39,7 +40,7 @@ export function plan(traced: Graph, every: readonly Algorithm[], device: Device,
       (algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0,
     );
   const graph = options.fusion === false ? pruned : fuse(hoist(pruned), accepts);
-  const choices = choose(graph, algorithms, device);
+  const choices = choose(graph, new Catalogue(algorithms, device), device);
   const lowering = new Lowering(graph, choices, device);
   lowering.run();
   const { buffers, steps } = lowering;

@@ -1,6 +1,6 @@
-import type { TensorType } from "../../base/types.ts";
+import { size, type TensorType } from "../../base/types.ts";
 import type { Chunks, Device, Layout, Routine } from "../contract.ts";
-import { printLayout } from "../layout.ts";
+import { place, printLayout } from "../layout.ts";
 import { printTypes } from "../line.ts";
 import { type Conversion, copy } from "./copy.ts";
 import { fillHalo } from "./halo.ts";
@@ -11,6 +11,41 @@ import { transpose } from "./transpose.ts";
 export interface Step {
   readonly routine: Routine;
   readonly chunks: Chunks;
+}
+
+/** Predicted time of a conversion or a halo fill, ns of one thread, by the name that the cost table knows its method by. */
+export interface MoveTime {
+  readonly method: string;
+  readonly ns: number;
+}
+
+/** Bytes that a thread moves in a ns: in the caches of a core, beyond them, and from memory. */
+const bandwidth = (bytes: number): number => (bytes <= 2 ** 20 ? 16 : bytes <= 2 ** 23 ? 10 : 6);
+
+/** Predicted time of `conversion`. */
+export function conversionTime(type: TensorType, from: Layout, to: Layout): MoveTime {
+  const [source, target] = [place(type, from), place(type, to)];
+  const bytes = 4 * (source.words + target.words);
+  const rows = (target.examples * target.blocks * size(target.extents)) / (target.extents.at(-1) ?? 1);
+  const [method, factor] =
+    from.block === to.block
+      ? ["convert-copy", 1]
+      : from.block === 1
+        ? ["convert-to-blocks", 1.5]
+        : to.block === 1
+          ? ["convert-to-plain", 1.5]
+          : ["convert-regroup", 1.2];
+  return { method, ns: (factor * bytes) / bandwidth(bytes) + 4 * rows };
+}
+
+/** Predicted time of `haloFill`: each gap between interior cells is a run of stores. */
+export function haloTime(type: TensorType, layout: Layout): MoveTime {
+  const at = place(type, layout);
+  const blocks = at.examples * at.blocks;
+  const words = at.words - blocks * size(at.extents) * at.block;
+  const inner = at.halo.findLastIndex(({ low, high }) => low + high > 0);
+  const gaps = blocks * (1 + size(at.extents.slice(0, Math.max(0, inner))));
+  return { method: "halo", ns: (4 * words) / bandwidth(4 * at.words) + 2 * gaps };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { size } from "../../../base/types.ts";
-import type { Buffers, Device, Emission, Fusion, LayoutChoice } from "../../contract.ts";
+import type { Buffers, Device, Emission, Fusion, LayoutChoice, Programs } from "../../contract.ts";
 import { blockedLayout, place, plainLayout, preferredBlock } from "../../layout.ts";
 import { type GatherProblem, haloOf, product, splitAtBorders, tileCells } from "../gather.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
@@ -130,12 +130,13 @@ export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusio
 }
 
 /** Predicted time of one thread, ns: lanes that are filled in vain cost as much as others. */
-export function gatherTime(problem: GatherProblem, choice: LayoutChoice, device: Device): number {
+export function gatherTime(problem: GatherProblem, choice: LayoutChoice, device: Device, programs: Programs): number {
   const { plan, result } = problem;
   const lanes = choice.outputs[0];
   const blocks = Math.ceil(result.shape[1] / lanes);
   const rate = device.wide ? (lanes > 8 ? 44 : 41) : device.fma ? 24 : 17;
   const perCell = 6 * lanes;
   const work = plan.examples * blocks * (workOf(problem, lanes) + size(result.shape.slice(2)) * perCell);
-  return 2000 + size(typesOf(plan).kernel.shape) * 0.6 + work / rate;
+  const packing = programs === "inference" ? 0 : 1000 + size(typesOf(plan).kernel.shape) * 0.6;
+  return 1000 + packing + work / rate;
 }

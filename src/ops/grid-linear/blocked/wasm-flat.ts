@@ -39,7 +39,7 @@ const flat = (role: GatherRole): Algorithm<GridLinearPlan> => ({
     );
   },
   refuses: (plan) => unfit(plan, role),
-  estimate: (plan, choice, _, device) => gatherTime(problemOf(plan, role), choice, device),
+  estimate: (plan, choice, _, device, programs = "training") => gatherTime(problemOf(plan, role), choice, device, programs),
   emit: (plan, buffers, fusion, device) => emitGather(problemOf(plan, role), buffers, fusion, device),
 });
 

@@ -14,6 +14,6 @@ export const inputBlocked: Algorithm<GridLinearPlan> = {
   operator: "grid-linear",
   layouts: (plan, fusion: Fusion | null, device: Device) => (plan.role === "input" ? gatherLayouts(problemOf(plan), fusion, device) : []),
   refuses: (plan) => (plan.role === "input" ? refusesGather(plan) : "computes role input only."),
-  estimate: (plan, choice, _, device) => gatherTime(problemOf(plan), choice, device),
+  estimate: (plan, choice, _, device, programs = "training") => gatherTime(problemOf(plan), choice, device, programs),
   emit: (plan, buffers, fusion, device) => emitGather(problemOf(plan), buffers, fusion, device),
 };

@@ -30,12 +30,12 @@ export const narrowForward: Algorithm<GridLinearPlan> = {
   operator: "grid-linear",
   layouts: layoutsOf,
   refuses: unfit,
-  estimate: (plan, choice, _, device) => {
+  estimate: (plan, choice, _, device, programs) => {
     const { channelsIn, channelsOut, examples } = plan;
     const padded = (gridLinear.cost(plan).multiplyAdds * roundUp(channelsIn, choice.inputs[1].block)) / channelsIn;
     return (
       2500 +
-      size(typesOf(plan).kernel.shape) * 2 +
+      (programs === "inference" ? 0 : size(typesOf(plan).kernel.shape) * 2) +
       padded / (0.7 * rate(device)) +
       examples * channelsOut * size(plan.axes.map(({ output }) => output)) * 1.5
     );
