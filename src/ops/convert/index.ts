@@ -7,6 +7,8 @@ import { fillHalo } from "./halo.ts";
 import { regroup } from "./regroup.ts";
 import { transpose } from "./transpose.ts";
 
+export { groupLanes, transposeRate } from "./transpose.ts";
+
 /** A routine of the planner's own, with its chunks. */
 export interface Step {
   readonly routine: Routine;
@@ -55,6 +57,12 @@ export function haloTime(type: TensorType, layout: Layout): MoveTime {
 export function conversion(type: TensorType, from: Layout, to: Layout, device: Device): Step {
   const kind = from.block === to.block ? copy : from.block === 1 || to.block === 1 ? transpose : regroup;
   return step(`convert | ${printTypes([type])} | ${printLayout(from)} -> ${printLayout(to)} | ${device.tier}`, kind(type, from, to));
+}
+
+/** Between plain and blocks whose lanes are groups of so many channels (see `groupLanes`). Operands: source (read), target (write). */
+export function groupConversion(type: TensorType, perGroup: number, from: Layout, to: Layout, device: Device): Step {
+  const key = `convert groups of ${perGroup} | ${printTypes([type])} | ${printLayout(from)} -> ${printLayout(to)} | ${device.tier}`;
+  return step(key, transpose(type, from, to, perGroup));
 }
 
 /** Fills every halo cell of a value, spare lanes included, with the layout's fill. Operand: the value (update). */

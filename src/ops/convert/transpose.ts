@@ -1,7 +1,7 @@
 import { size, type TensorType } from "../../base/types.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import type { Layout } from "../contract.ts";
-import { type Placement, place } from "../layout.ts";
+import { channelAxis, type Placement, place } from "../layout.ts";
 import { divide, emitUnits } from "../units.ts";
 import { coalesce, cut, emitLength, emitPointers, emitRun, type Run } from "../walk.ts";
 import { bases, type Conversion, spatialWalk } from "./copy.ts";
@@ -21,16 +21,29 @@ interface Sides {
   readonly channels: number;
 }
 
-/** Between plain and channel-blocked: 4 x 4 transpositions of channels and cells; spare lanes become zero. */
-export function transpose(type: TensorType, from: Layout, to: Layout): Conversion {
-  const [source, target] = [place(type, from), place(type, to)];
+/**
+ * The type of a value whose lanes are groups of so many channels: block j * G + b, lane l is channel j of group b * block + l,
+ * where G blocks hold one channel of every group.
+ */
+export function groupLanes(type: TensorType, perGroup: number, block: number): TensorType {
+  const axis = channelAxis(type);
+  return { ...type, shape: type.shape.with(axis, Math.ceil(type.shape[axis] / perGroup / block) * block * perGroup) };
+}
+
+/** Between plain and channel-blocked: 4 x 4 transpositions of channels and cells; spare lanes become zero. With several channels per group, the lanes are groups. */
+export function transpose(type: TensorType, from: Layout, to: Layout, perGroup = 1): Conversion {
+  const placed = (layout: Layout): Placement =>
+    place(layout.block === 1 || perGroup === 1 ? type : groupLanes(type, perGroup, layout.block), layout);
+  const [source, target] = [placed(from), placed(to)];
   const [plain, blocked] = from.block === 1 ? [source, target] : [target, source];
   const walk = cut(coalesce(spatialWalk(source, target)), piece);
+  const groupBlocks = blocked.blocks / perGroup;
+  const groupMove = (at: Placement) => ({ extent: perGroup, step: at === plain ? plain.blockStride : groupBlocks * blocked.blockStride });
   const blockMove = (at: Placement) => ({
-    extent: blocked.blocks,
-    step: at === plain ? plain.blockStride * blocked.block : blocked.blockStride,
+    extent: groupBlocks,
+    step: at === plain ? plain.blockStride * perGroup * blocked.block : blocked.blockStride,
   });
-  const outer = [blocked.blocks, ...walk.extents.slice(0, -1)];
+  const outer = [perGroup, groupBlocks, ...walk.extents.slice(0, -1)];
   const division = divide(type.batched, size(outer), 5 + (walk.piece * blocked.block) / transposeRate);
   const emit = (f: FunctionBuilder): void => {
     const { sourceBase, targetBase, sourcePointer, targetPointer, example } = bases(f, source, target);
@@ -38,7 +51,7 @@ export function transpose(type: TensorType, from: Layout, to: Layout): Conversio
     const sides = (channels: number): Sides => ({
       plain: plainPointer,
       blocked: blockedPointer,
-      channelStep: plain.blockStride,
+      channelStep: perGroup * plain.blockStride,
       block: blocked.block,
       channels,
     });
@@ -47,18 +60,18 @@ export function transpose(type: TensorType, from: Layout, to: Layout): Conversio
       example,
       unit: (unit) => {
         const coordinates = emitPointers(f, unit, outer, [
-          { base: sourceBase, pointer: sourcePointer, moves: [blockMove(source), ...walk.moves[0]] },
-          { base: targetBase, pointer: targetPointer, moves: [blockMove(target), ...walk.moves[1]] },
+          { base: sourceBase, pointer: sourcePointer, moves: [groupMove(source), blockMove(source), ...walk.moves[0]] },
+          { base: targetBase, pointer: targetPointer, moves: [groupMove(target), blockMove(target), ...walk.moves[1]] },
         ]);
         const length = emitLength(f, walk, coordinates);
-        const inLast = blocked.channels - blocked.block * (blocked.blocks - 1);
+        const inLast = plain.channels / perGroup - blocked.block * (groupBlocks - 1);
         const whole = (): void => emitRun(f, length, make(f, sides(blocked.block)));
         const last = (): void => emitRun(f, length, make(f, sides(inLast)));
         if (inLast === blocked.block) whole();
-        else if (blocked.blocks === 1) last();
+        else if (groupBlocks === 1) last();
         else
-          f.get(coordinates[0])
-            .i32(blocked.blocks - 1)
+          f.get(coordinates[1])
+            .i32(groupBlocks - 1)
             .op("i32.eq")
             .if(last, whole);
       },

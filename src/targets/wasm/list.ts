@@ -6,6 +6,7 @@ import { denseForward, denseInput, denseKernel } from "../../ops/grid-linear/den
 import { forwardDepthwise, inputDepthwise } from "../../ops/grid-linear/depthwise/wasm-depthwise.ts";
 import { kernelDepthwise } from "../../ops/grid-linear/depthwise/wasm-kernel.ts";
 import { generalGridLinear } from "../../ops/grid-linear/general/wasm-general.ts";
+import { forwardGrouped, inputGrouped } from "../../ops/grid-linear/grouped/wasm-grouped.ts";
 import { kernelBlocked } from "../../ops/grid-linear/kernel/wasm-blocked.ts";
 import { flatKernel } from "../../ops/grid-linear/kernel/wasm-flat.ts";
 import { narrowKernel } from "../../ops/grid-linear/kernel/wasm-narrow.ts";
@@ -40,6 +41,8 @@ export const algorithms: readonly Algorithm[] = [
   forwardLocal,
   inputLocal,
   kernelLocal,
+  forwardGrouped,
+  inputGrouped,
   generalGridLinear,
   blockedWindow,
   plainWindow,

@@ -34,7 +34,7 @@ export interface RowTap {
 }
 
 /** Words of the record's head; behind them (example stride, block stride) of source, result and fused operands. */
-export const rowHead = { group: 0, parts: 1, blocks: 2, rows: 3, panel: 4, mask: 5, words: 6 } as const;
+export const rowHead = { group: 0, parts: 1, blocks: 2, rows: 3, panel: 4, mask: 5, sources: 6, words: 7 } as const;
 export const streamCount = (code: RowCode): number => 2 + code.fused.length;
 export const rowsAt = (code: RowCode): number => rowHead.words + 2 * streamCount(code);
 /** Words of a row: its loop table (0: no taps), its first panel row, tiles of each size, byte offsets of all streams. */
@@ -152,6 +152,7 @@ function pointRow(f: FunctionBuilder, code: RowCode, rows: Rows): void {
     word(rowHead.words + 2 * stream)
       .op("i32.mul", "i32.add")
       .get(block);
+    if (stream === 0) word(rowHead.sources).op("i32.rem_u");
     word(rowHead.words + 2 * stream + 1)
       .op("i32.mul", "i32.add")
       .set(pointer);
