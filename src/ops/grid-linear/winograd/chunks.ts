@@ -69,14 +69,16 @@ interface Chunk {
   readonly first: Local;
   readonly from: Local;
   readonly tiles: Local;
+  /** Tiles from one slice of the values to the next. */
+  readonly pitch: Local;
   readonly block: Local;
   readonly lastBlock: Local;
 }
 
 function emitChunks(f: FunctionBuilder, code: WinogradCode, { source, after, shared }: Stages): void {
   const [table, chunk, end, examples] = f.parameters;
-  const [record, values, products, lines, first, from, tiles, block, lastBlock] = f.locals("i32", 9);
-  const own: Chunk = { table, record, values, products, lines, first, from, tiles, block, lastBlock };
+  const [record, values, products, lines, first, from, tiles, pitch, block, lastBlock] = f.locals("i32", 10);
+  const own: Chunk = { table, record, values, products, lines, first, from, tiles, pitch, block, lastBlock };
   const [mark, slot] = f.locals("i32", 2);
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
@@ -99,9 +101,10 @@ function emitChunks(f: FunctionBuilder, code: WinogradCode, { source, after, sha
       f.get(slot).set(values);
       decodeChunk(f, own, chunk, examples);
       if (shared) pointValues(f, code, own, chunk);
+      else f.get(tiles).set(pitch);
       f.get(tiles);
       f.if(() => {
-        if (source !== null) f.get(table).get(values).get(lines).get(first).get(from).get(tiles).call(source);
+        if (source !== null) emitSources(f, code, own, source);
         if (after !== null) emitPasses(f, code, own, after);
       });
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
@@ -123,22 +126,27 @@ export function takeSlot(f: FunctionBuilder, marks: () => void, slots: () => voi
   });
 }
 
-/** Tiles and result blocks of a chunk: a part of the tiles of its group's examples, and a range of blocks. */
-function decodeChunk(f: FunctionBuilder, { record, first, from, tiles, block, lastBlock }: Chunk, chunk: Local, examples: Local): void {
-  const [rest, count] = f.locals("i32", 2);
+/** Tiles and result blocks of a chunk: a part of the tiles of its group's examples, and a range of blocks. The pitch is that of the whole group. */
+function decodeChunk(
+  f: FunctionBuilder,
+  { record, first, from, tiles, pitch, block, lastBlock }: Chunk,
+  chunk: Local,
+  examples: Local,
+): void {
+  const rest = f.local("i32");
   f.get(chunk);
   word(f, record, "each").op("i32.div_u");
   word(f, record, "group").op("i32.mul").set(first);
   f.get(chunk);
   word(f, record, "each").op("i32.rem_u").set(rest);
-  f.get(examples).get(first).op("i32.sub").set(count);
-  emitLeast(f, count, () => word(f, record, "group"));
-  f.get(count);
-  word(f, record, "tiles").op("i32.mul").set(count);
+  f.get(examples).get(first).op("i32.sub").set(pitch);
+  emitLeast(f, pitch, () => word(f, record, "group"));
+  f.get(pitch);
+  word(f, record, "tiles").op("i32.mul").set(pitch);
   const share = (extra: number, into: Local): void => {
     f.get(rest);
     word(f, record, "parts").op("i32.rem_u").i32(extra).op("i32.add").set(into);
-    emitShare(f, count, into, () => word(f, record, "parts"));
+    emitShare(f, pitch, into, () => word(f, record, "parts"));
   };
   share(0, from);
   share(1, tiles);
@@ -163,10 +171,37 @@ function pointValues(f: FunctionBuilder, code: WinogradCode, { table, record, va
     .set(values);
 }
 
+/** The source transform, slice by slice. */
+function emitSources(
+  f: FunctionBuilder,
+  code: WinogradCode,
+  { table, record, values, lines, first, from, tiles, pitch }: Chunk,
+  source: number,
+): void {
+  const [slice, slices, at] = f.locals("i32", 3);
+  f.i32(0).set(slice);
+  f.get(values).set(at);
+  word(f, record, "sourceSlices").set(slices);
+  f.loop((again) => {
+    f.get(table).get(at).get(lines).get(first).get(from).get(tiles).get(slice).call(source);
+    f.get(at)
+      .get(pitch)
+      .i32(4 * code.from)
+      .op("i32.mul", "i32.add")
+      .set(at);
+    f.get(slice).i32(1).op("i32.add").tee(slice).get(slices).op("i32.lt_s").branchIf(again);
+  });
+}
+
 /** Products of so many result blocks at a time, then the result transform of each. */
 function emitPasses(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after: { products: number; result: number }): void {
-  const { table, record, values, products, lines, first, from, tiles, block, lastBlock } = chunk;
-  const [passes, kernel, at] = f.locals("i32", 3);
+  const { table, record, values, products, lines, first, from, tiles, pitch, block, lastBlock } = chunk;
+  const [passes, kernel, at, slice, slices, tapBytes, target] = f.locals("i32", 7);
+  word(f, record, "slices").set(slices);
+  f.get(pitch)
+    .i32(4 * code.from)
+    .op("i32.mul");
+  word(f, record, "dilation").op("i32.mul").set(tapBytes);
   f.loop((again) => {
     word(f, record, "passBlocks").set(passes);
     emitLeast(f, passes, () => f.get(lastBlock).get(block).op("i32.sub"));
@@ -174,10 +209,20 @@ function emitPasses(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after:
       .memory("i32.load", 4 * operandAt.kernel)
       .get(block);
     word(f, record, "panel").i32(planesOf(code)).op("i32.mul", "i32.mul", "i32.add").set(kernel);
-    f.get(record).get(values).get(kernel).get(products).get(tiles).get(passes).call(after.products);
+    f.get(record).get(values).get(kernel).get(products).get(tiles).get(slices).op("i32.mul").get(passes).get(tapBytes).call(after.products);
     f.get(products).set(at);
     f.loop((turn) => {
-      f.get(table).get(at).get(lines).get(first).get(from).get(tiles).get(block).call(after.result);
+      f.get(at).set(target);
+      f.i32(0).set(slice);
+      f.loop((onward) => {
+        f.get(table).get(target).get(lines).get(first).get(from).get(tiles).get(block).get(slice).call(after.result);
+        f.get(target)
+          .get(tiles)
+          .i32(4 * code.lanes)
+          .op("i32.mul", "i32.add")
+          .set(target);
+        f.get(slice).i32(1).op("i32.add").tee(slice).get(slices).op("i32.lt_s").branchIf(onward);
+      });
       f.get(at);
       word(f, record, "productPlane").i32(planesOf(code)).op("i32.mul", "i32.add").set(at);
       f.get(block).i32(1).op("i32.add").set(block);

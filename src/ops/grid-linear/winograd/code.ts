@@ -6,7 +6,7 @@ import { type Form, spanOf, tileOf } from "./lines.ts";
 /** What the emitted code of a Winograd convolution depends on; all geometry is in the record. */
 export interface WinogradCode {
   readonly form: Form;
-  /** Axes: 1, or 2 with the last one across a row. */
+  /** Axes that are transformed: 1, or 2 with the last one across a row. */
   readonly rank: number;
   /** Channels of a source block and of a result block. */
   readonly from: number;
@@ -37,13 +37,18 @@ const words = [
   "chunkBlocks",
   "passBlocks",
   "blocks",
-  /** Tiles along the last axis, along the one before, and of an example. */
+  /** Tiles along the last axis, along the one before, and of a slice of an example. */
   "across",
   "down",
   "tiles",
   /** Rows of the last tile down. */
   "lastRows",
   "sourceBlocks",
+  /** Slices of the result and of the source, taps over them, and slices from one tap to the next. */
+  "slices",
+  "sourceSlices",
+  "taps",
+  "dilation",
   /** Scratch: slots, bytes of one, where products and lines lie in it; bytes of a plane of values or of products, and of a block of values. */
   "slots",
   "slotBytes",
@@ -61,8 +66,8 @@ const words = [
 
 export type WinogradWord = (typeof words)[number];
 
-/** Words of a stream: origin, steps to the next tile across, down and to the next example; then, within a tile, to the next row and cell, and to the next block. */
-export const streamWords = 7;
+/** Words of a stream: origin, steps to the next tile across, down and to the next example; within a tile, to the next row and cell; to the next block and slice. */
+export const streamWords = 8;
 
 /** The streams that walk over the tiles: source, result, and every operand that moves. */
 export const movingOf = (code: WinogradCode): number[] => code.fused.flatMap(({ moves }, i) => (moves ? [i] : []));
@@ -78,6 +83,7 @@ export interface StreamRecord {
   readonly row: number;
   readonly cell: number;
   readonly block: number;
+  readonly slice: number;
 }
 
 /** The record as the code reads it: words by name, streams (bytes), masks of whole and of last blocks. */
@@ -91,7 +97,7 @@ export function winogradRecord(
   const lanes = Array.from({ length: code.lanes }, (_, lane) => lane);
   return Int32Array.from([
     ...words.map((name) => (name === "mask" ? 4 * mask : values[name])),
-    ...streams.flatMap(({ origin, across, down, example, row, cell, block }) => [origin, across, down, example, row, cell, block]),
+    ...streams.flatMap((stream) => streamNames.map((name) => stream[name])),
     ...lanes.map(() => -1),
     ...lanes.map((lane) => (lane < lastChannels ? -1 : 0)),
   ]);
@@ -105,7 +111,7 @@ export const word = (f: FunctionBuilder, record: Local, name: WinogradWord): Fun
 export const streamWord = (f: FunctionBuilder, record: Local, stream: number, name: keyof StreamRecord): FunctionBuilder =>
   f.get(record).memory("i32.load", 4 * (words.length + streamWords * stream + streamNames.indexOf(name)));
 
-const streamNames: readonly (keyof StreamRecord)[] = ["origin", "across", "down", "example", "row", "cell", "block"];
+const streamNames: readonly (keyof StreamRecord)[] = ["origin", "across", "down", "example", "row", "cell", "block", "slice"];
 
 /** Values of a tile: one plane of small matrix products for each. Plane = column * span + row. */
 export const planesOf = ({ form, rank }: Pick<WinogradCode, "form" | "rank">): number => spanOf(form) ** rank;

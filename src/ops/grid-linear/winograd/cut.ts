@@ -3,7 +3,7 @@ import type { Device } from "../../contract.ts";
 import { typesOf } from "../plan.ts";
 import { mostRows } from "../tiles/outer.ts";
 import { spanOf } from "./lines.ts";
-import { tilesOf, type WinogradProblem } from "./problem.ts";
+import { sourceSlices, tilesOf, type WinogradProblem } from "./problem.ts";
 
 /** How the work is cut. */
 export interface Cut {
@@ -43,20 +43,21 @@ const fewestChunks = 8;
 /** Values that all chunks share may take so many bytes. */
 const mostShared = 16 * 2 ** 20;
 
-const planesOf = ({ form, plan }: WinogradProblem): number => spanOf(form) ** plan.axes.length;
+const planesOf = ({ form, rank }: WinogradProblem): number => spanOf(form) ** rank;
 const kernelBytes = (problem: WinogradProblem, { source, from, result, lanes }: Blocks): number =>
-  4 * planesOf(problem) * source * from * result * lanes;
+  4 * planesOf(problem) * problem.slices.taps * source * from * result * lanes;
 
-/** Predicted ns of one tile: its source transform, and products and result transform of one result block. */
+/** Predicted ns of one tile in all slices: its source transform, and products and result transform of one result block. */
 function tileNs(problem: WinogradProblem, { source, from, lanes }: Blocks, device: Device): { source: number; block: number } {
   const planes = planesOf(problem);
+  const { slices } = problem;
   const rate = device.wide ? (lanes > 8 ? 44 : 41) : device.fma ? 25 : 18;
   // per vector register of a block and plane: loads, stores and sums of both lines
   const [sourceLine, resultLine] = device.wide ? [1.6, 0.95] : device.fma ? [1.5, 1.1] : [1.9, 1.4];
   const registers = (channels: number): number => channels / (device.wide ? 8 : 4);
   return {
-    source: planes * source * registers(from) * sourceLine,
-    block: planes * ((source * from * lanes) / rate + 2 + registers(lanes) * resultLine),
+    source: sourceSlices(slices) * planes * source * registers(from) * sourceLine,
+    block: slices.count * planes * ((slices.taps * source * from * lanes) / rate + 2 + registers(lanes) * resultLine),
   };
 }
 
@@ -66,12 +67,12 @@ export function filledRows(tiles: number, rows: number): number {
   return small * (rows - 1) <= tiles ? tiles : Math.ceil(tiles / rows) * rows;
 }
 
-/** Parts of about so many tiles of which few rows are filled in vain. */
-function partsOf(tiles: number, wanted: number, rows: number): number {
+/** Parts of about so many tiles (in so many slices each) of which few rows are filled in vain. */
+function partsOf(tiles: number, slices: number, wanted: number, rows: number): number {
   const start = Math.max(1, Math.round(tiles / wanted));
   const filled = (parts: number): number => {
     const [least, more] = [Math.floor(tiles / parts), tiles % parts];
-    return more * filledRows(least + 1, rows) + (parts - more) * filledRows(least, rows);
+    return more * filledRows((least + 1) * slices, rows) + (parts - more) * filledRows(least * slices, rows);
   };
   const near = [start, start + 1, start - 1, start + 2, start - 2].filter((parts) => parts >= 1 && parts <= tiles);
   return near.reduce((best, parts) => (filled(parts) < filled(best) * 0.97 ? parts : best));
@@ -86,19 +87,21 @@ export function cutOf(problem: WinogradProblem, blocks: Blocks, device: Device):
   const [each, planes] = [tilesOf(problem), planesOf(problem)];
   const ns = tileNs(problem, blocks, device);
   const rows = mostRows(device, blocks.lanes);
-  const valueBytes = 4 * planes * blocks.source * blocks.from;
+  const { slices } = problem;
+  const valueBytes = 4 * planes * blocks.source * blocks.from * sourceSlices(slices);
   const passBlocks = Math.min(blocks.result, Math.ceil(64 / blocks.lanes));
-  const fit = chunkBytes / (valueBytes + 4 * planes * passBlocks * blocks.lanes);
-  const least = kernelBytes(problem, blocks) > cachedKernel ? 24 : 16;
-  const wanted = Math.max(Math.min(chunkNs / (ns.source + blocks.result * ns.block), fit, 64), least);
+  const fit = chunkBytes / (valueBytes + 4 * planes * passBlocks * blocks.lanes * slices.count);
+  const [least, most] = [kernelBytes(problem, blocks) > cachedKernel ? 24 : 16, 64].map((count) => Math.ceil(count / slices.count));
+  const wanted = Math.max(Math.min(chunkNs / (ns.source + blocks.result * ns.block), fit, most), least);
   const group = Math.max(1, Math.min(examples, Math.round(wanted / each)));
-  const parts = partsOf(each * group, wanted, rows);
+  const parts = partsOf(each * group, slices.count, wanted, rows);
   const chunks = parts * Math.ceil(examples / group);
   const total = examples * each;
   const all = total * (ns.source + blocks.result * ns.block);
   if (chunks >= fewestChunks || all < 3 * chunkNs || blocks.result === 1 || total * valueBytes > mostShared)
     return { group, parts, tiles: Math.ceil((each * group) / parts), chunkBlocks: blocks.result, passBlocks, valueParts: 0 };
-  const shared = partsOf(total, 40, rows);
+  // with slices the tiles of a part would not lie in a row
+  const shared = slices.count > 1 ? 1 : partsOf(total, 1, 40, rows);
   const tiles = Math.ceil(total / shared);
   const chunkBlocks = Math.max(1, Math.min(passBlocks, Math.floor((shared * blocks.result) / (2 * fewestChunks))));
   const valueParts = Math.max(1, Math.min(total, Math.round((total * ns.source) / (chunkNs / 3))));
@@ -113,7 +116,8 @@ export function winogradTime(problem: WinogradProblem, blocks: Blocks, device: D
   const bytes = kernelBytes(problem, blocks);
   const tiles = examples * tilesOf(problem);
   const passes = cut.parts * Math.ceil(examples / cut.group);
-  const filled = passes * filledRows(Math.ceil(tiles / passes), mostRows(device, blocks.lanes));
+  const slices = problem.slices.count;
+  const filled = (passes * filledRows(Math.ceil(tiles / passes) * slices, mostRows(device, blocks.lanes))) / slices;
   // a kernel that comes from far for every part costs the less the more tiles a part has to hide it
   const far = bytes > cachedKernel ? passes * bytes * (0.4 / Math.max(10, cut.tiles)) : 0;
   const kernel = size(typesOf(problem.plan).kernel.shape) * 0.6 + (training ? bytes * 0.12 : 0);

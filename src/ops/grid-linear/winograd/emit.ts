@@ -10,7 +10,7 @@ import { planesOf, type StreamRecord, spanRows, tileRows, type WinogradCode, win
 import { blocksOf, type Cut, cutOf } from "./cut.ts";
 import { kernelRecord, kernelStep } from "./kernel.ts";
 import { spanOf, tileOf } from "./lines.ts";
-import { tilesOf, tilesOn, type WinogradProblem } from "./problem.ts";
+import { sourceSlices, tilesOf, tilesOn, type WinogradProblem } from "./problem.ts";
 
 /** Everything that was worked out about one emission. */
 interface LaidOut {
@@ -33,7 +33,7 @@ function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | nul
   const [source, result] = [place(problem.source, buffers.inputs[1]), place(problem.result, buffers.outputs[0])];
   const code: WinogradCode = {
     form: problem.form,
-    rank: problem.plan.axes.length,
+    rank: problem.rank,
     from: source.block,
     lanes: result.block,
     rows: mostRows(device, result.block),
@@ -58,7 +58,7 @@ function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | nul
     slots: Math.min(mostSlots, Math.max(each, cut.valueParts) * groups),
     groups,
     each,
-    panel: oddLines(4 * source.blocks * source.block * result.block),
+    panel: oddLines(4 * problem.slices.taps * source.blocks * source.block * result.block),
   };
 }
 
@@ -102,9 +102,10 @@ function slotOf(problem: WinogradProblem, code: WinogradCode, cut: Cut, source: 
   // register tiles may run over by less than one of them
   const over = code.rows - 1;
   const planes = planesOf(code);
-  const valueBlock = 4 * code.from * (over + (shared ? cut.group * tilesOf(problem) : cut.tiles));
+  const { slices } = problem;
+  const valueBlock = 4 * code.from * (over + sourceSlices(slices) * (shared ? cut.group * tilesOf(problem) : cut.tiles));
   const valuePlane = oddLines(source.blocks * valueBlock);
-  const productPlane = oddLines(4 * code.lanes * (over + cut.tiles));
+  const productPlane = oddLines(4 * code.lanes * (over + slices.count * cut.tiles));
   const groupBytes = planes * valuePlane;
   const productsAt = shared ? 0 : groupBytes;
   const linesAt = productsAt + cut.passBlocks * planes * productPlane;
@@ -116,8 +117,18 @@ function slotOf(problem: WinogradProblem, code: WinogradCode, cut: Cut, source: 
 function streamsOf({ problem, source, result }: LaidOut, buffers: Buffers, fusion: Fusion | null): StreamRecord[] {
   const tile = tileOf(problem.form);
   const stream = (origin: number, strides: readonly number[], example: number, block: number): StreamRecord => {
-    const [row, cell] = strides.length === 1 ? [0, 4 * strides[0]] : strides.map((stride) => 4 * stride);
-    return { origin: 4 * origin, across: tile * cell, down: tile * row, example: 4 * example, row, cell, block: 4 * block };
+    const [slice, row, cell] = [0, 0, ...strides].slice(-3).map((stride) => 4 * stride);
+    const [outer, down] = problem.rank === 1 ? [row, 0] : [slice, row];
+    return {
+      origin: 4 * origin,
+      across: tile * cell,
+      down: tile * down,
+      example: 4 * example,
+      row: down,
+      cell,
+      block: 4 * block,
+      slice: strides.length > problem.rank ? outer : 0,
+    };
   };
   const origin = problem.low.reduce((sum, cells, axis) => sum - cells * source.strides[axis], source.origin);
   return [
@@ -132,7 +143,7 @@ function streamsOf({ problem, source, result }: LaidOut, buffers: Buffers, fusio
 
 function recordOf(at: LaidOut, streams: readonly StreamRecord[], each: number, parts: number): Int32Array {
   const { problem, code, cut, source, result, slot, slots, panel } = at;
-  const [last, before] = [result.extents[result.extents.length - 1], result.extents.length > 1 ? result.extents[0] : null];
+  const [last, before] = [result.extents[result.extents.length - 1], problem.rank > 1 ? result.extents[result.extents.length - 2] : null];
   const down = before === null ? 1 : tilesOn(before, problem.form);
   return winogradRecord(
     code,
@@ -148,6 +159,10 @@ function recordOf(at: LaidOut, streams: readonly StreamRecord[], each: number, p
       tiles: tilesOf(problem),
       lastRows: before === null ? 1 : before - (down - 1) * tileOf(problem.form),
       sourceBlocks: source.blocks,
+      slices: problem.slices.count,
+      sourceSlices: sourceSlices(problem.slices),
+      taps: problem.slices.taps,
+      dilation: problem.slices.dilation,
       slots,
       slotBytes: slot.bytes,
       productsAt: slot.productsAt,
@@ -176,7 +191,13 @@ export function emitWinograd(problem: WinogradProblem, buffers: Buffers, fusion:
   const { code, cut, source, result, packing, slot, slots, groups, each, panel } = at;
   const streams = streamsOf(at, buffers, fusion);
   const shared = cut.valueParts > 0;
-  const geometry = { blocks: result.blocks, passBlocks: cut.passBlocks, channels: source.channels, rows: source.blocks * source.block };
+  const geometry = {
+    taps: problem.slices.taps,
+    blocks: result.blocks,
+    passBlocks: cut.passBlocks,
+    channels: source.channels,
+    rows: source.blocks * source.block,
+  };
   return {
     temporaries: [
       packing.panels * panelBytes(packing),

@@ -4,10 +4,15 @@ import type { OperandRef, Routine, StepSpec } from "../../contract.ts";
 import { planesOf, type WinogradCode } from "./code.ts";
 import { LineCode, spanOf } from "./lines.ts";
 
-/** Where the packed kernel [block][tap][channel][lane] and the transformed one [pass][plane][block of the pass][channel][lane] lie. */
+/**
+ * Where the packed kernel [block][outer tap][tap][channel][lane] and the transformed one
+ * [pass][plane][block of the pass][outer tap][channel][lane] lie. Outer taps are those of the axis that is not transformed.
+ */
 export interface KernelGeometry {
   readonly blocks: number;
   readonly passBlocks: number;
+  /** Outer taps. */
+  readonly taps: number;
   /** Source channels, and those that whole source blocks have. */
   readonly channels: number;
   readonly rows: number;
@@ -17,7 +22,7 @@ export interface KernelGeometry {
   readonly panel: number;
 }
 
-const words = ["blocks", "passBlocks", "channels", "rows", "packedBytes", "panel"] as const;
+const words = ["blocks", "passBlocks", "taps", "channels", "rows", "packedBytes", "panel"] as const;
 
 export const kernelRecord = (geometry: KernelGeometry): Int32Array => Int32Array.from(words.map((name) => geometry[name]));
 
@@ -35,7 +40,7 @@ export function kernelStep(
 
 function emitKernel(f: FunctionBuilder, code: WinogradCode): void {
   const [table, chunk, end] = f.parameters;
-  const [packed, transformed, record, source, target, tapBytes, plane, left, start, rest] = f.locals("i32", 10);
+  const [packed, transformed, record, source, target, tapBytes, plane, left, start, rest, tap] = f.locals("i32", 11);
   const cellBytes = 4 * code.lanes;
   const word = (name: (typeof words)[number]): FunctionBuilder => f.get(record).memory("i32.load", 4 * words.indexOf(name));
   [packed, transformed, record].forEach((local, i) =>
@@ -62,22 +67,33 @@ function emitKernel(f: FunctionBuilder, code: WinogradCode): void {
       word("panel").op("i32.mul").set(plane);
       f.get(transformed).get(start).i32(planesOf(code)).op("i32.mul").get(rest).op("i32.add");
       word("panel").op("i32.mul", "i32.add").set(target);
-      word("channels").set(left);
-      f.loop((again) => {
-        transform(source, tapBytes, target, plane);
-        advance(f, source, cellBytes);
-        advance(f, target, cellBytes);
-        f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
-      });
-      word("rows");
-      word("channels").op("i32.sub").tee(left);
-      f.if(() =>
+      word("taps").set(tap);
+      f.loop((onward) => {
+        word("channels").set(left);
         f.loop((again) => {
-          emitZeros(f, code, target, plane);
+          transform(source, tapBytes, target, plane);
+          advance(f, source, cellBytes);
           advance(f, target, cellBytes);
           f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
-        }),
-      );
+        });
+        word("rows");
+        word("channels").op("i32.sub").tee(left);
+        f.if(() =>
+          f.loop((again) => {
+            emitZeros(f, code, target, plane);
+            advance(f, source, cellBytes);
+            advance(f, target, cellBytes);
+            f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
+          }),
+        );
+        // the channels of one tap are behind
+        f.get(source)
+          .get(tapBytes)
+          .i32(3 ** code.rank - 1)
+          .op("i32.mul", "i32.add")
+          .set(source);
+        f.get(tap).i32(1).op("i32.sub").tee(tap).branchIf(onward);
+      });
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
   });

@@ -6,31 +6,58 @@ import { type GridLinearPlan, typesOf } from "../plan.ts";
 import { fusedLayouts } from "../tiles/fused.ts";
 import { type Form, tileOf } from "./lines.ts";
 
-/** A role of a plan as a correlation with 3 taps on every axis. */
+/**
+ * A role of a plan as a correlation with 3 taps on its last axis or last two. One axis more may stand before them: what it cuts into
+ * slices is transformed slice by slice, and its taps are summed up among the transformed slices.
+ */
 export interface WinogradProblem {
   readonly plan: GridLinearPlan;
   readonly form: Form;
   readonly source: TensorType;
   readonly result: TensorType;
-  /** Result cell i gathers source cells i - low, i - low + 1 and i - low + 2. */
+  /** Axes that are transformed. */
+  readonly rank: 1 | 2;
+  /** Result cell i of an axis gathers source cells from i - low on. */
   readonly low: readonly number[];
+  readonly slices: Slices;
 }
+
+/** Slices of a result, each summed over `taps` source slices that lie `dilation` apart. */
+export interface Slices {
+  readonly count: number;
+  readonly taps: number;
+  readonly dilation: number;
+}
+
+/** Source slices that the result gathers from, with those in its padding. */
+export const sourceSlices = ({ count, taps, dilation }: Slices): number => count + (taps - 1) * dilation;
 
 /** Forward gathers inputs; the input gradient gathers output gradients by the kernel turned around, with channels exchanged. */
 export function winogradProblem(plan: GridLinearPlan, form: Form): WinogradProblem {
   const { input, output } = typesOf(plan);
   const forward = plan.role === "forward";
-  const low = plan.axes.map((axis) => (forward ? axis.low : 2 - axis.low));
-  return { plan, form, source: forward ? input : output, result: forward ? output : input, low };
+  const [source, result] = forward ? [input, output] : [output, input];
+  const low = plan.axes.map((axis) => (forward ? axis.low : (axis.kernel - 1) * axis.dilation - axis.low));
+  const rank = transformedAxes(plan) === 1 ? 1 : 2;
+  const outer = plan.axes.length > rank ? plan.axes[0] : { kernel: 1, dilation: 1 };
+  const slices = { count: plan.axes.length > rank ? result.shape[2] : 1, taps: outer.kernel, dilation: outer.dilation };
+  return { plan, form, source, result, rank, low, slices };
+}
+
+/** How many of the last axes have 3 taps in a row: at most two. */
+function transformedAxes({ axes }: GridLinearPlan): number {
+  const fits = axes.slice(-2).map(({ kernel, stride, dilation }) => kernel === 3 && stride === 1 && dilation === 1);
+  return fits.at(-1) !== true ? 0 : fits.every((fit) => fit) ? fits.length : 1;
 }
 
 /** Why the form does not compute the plan; null when it does. */
 export function refusesWinograd(plan: GridLinearPlan): string | null {
   const { axes, groups, channelsIn, channelsOut } = plan;
-  if (axes.length < 1 || axes.length > 2) return "takes one or two axes.";
-  if (axes.some(({ kernel, stride, dilation }) => kernel !== 3 || stride !== 1 || dilation !== 1))
-    return "takes kernel 3, stride 1 and dilation 1 on every axis.";
-  if (axes.some(({ low, high }) => low > 2 || high > 2)) return "takes windows that all meet the input: at most 2 cells of padding.";
+  const rank = transformedAxes(plan);
+  if (rank === 0 || rank < axes.length - 1 || axes.some(({ stride }) => stride !== 1))
+    return "takes kernel 3 and dilation 1 on the last axis or the last two, at most one axis before them, and stride 1.";
+  if (axes.some(({ low, high, kernel, dilation }) => Math.max(low, high) > (kernel - 1) * dilation))
+    return "takes windows that all meet the input: at most the kernel's span less 1 cells of padding.";
   if (groups > 1) return "takes one group.";
   if (Math.min(channelsIn, channelsOut) < 8) return "with fewer than 8 channels the transforms cost more than they save.";
   return refusesBlocks(plan);
@@ -38,13 +65,15 @@ export function refusesWinograd(plan: GridLinearPlan): string | null {
 
 export const tilesOn = (extent: number, form: Form): number => Math.ceil(extent / tileOf(form));
 
-/** Tiles of an example. */
-export const tilesOf = ({ result, form }: WinogradProblem): number => size(result.shape.slice(2).map((extent) => tilesOn(extent, form)));
+/** Tiles of a slice of an example. */
+export const tilesOf = ({ result, rank, form }: WinogradProblem): number =>
+  size(result.shape.slice(-rank).map((extent) => tilesOn(extent, form)));
 
 /** Cells around the source that the first and the last tile of each axis read. */
-function haloOf({ source, result, low, form }: WinogradProblem): Margin[] {
+function haloOf({ source, result, rank, low, form, slices }: WinogradProblem): Margin[] {
   return low.map((cells, axis) => {
-    const reach = tilesOn(result.shape[axis + 2], form) * tileOf(form) + 2 - cells;
+    const isTiled = axis >= low.length - rank;
+    const reach = (isTiled ? tilesOn(result.shape[axis + 2], form) * tileOf(form) + 2 : sourceSlices(slices)) - cells;
     return { low: Math.max(0, cells), high: Math.max(0, reach - source.shape[axis + 2]) };
   });
 }

@@ -1,43 +1,49 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
+import { advance } from "../../../emit/wasm/vectors.ts";
 import { outerStep, outerTile, storeTile, zeroTile } from "../tiles/outer.ts";
 import { planesOf, type WinogradCode, word } from "./code.ts";
 
 /**
- * The small matrix products of some tiles and result blocks: products[block][plane][tile][lane] = sum over channels of
- * values[plane][channel][tile] * kernel[plane][block][channel][lane]. Arguments: record, values, kernel, products, tiles, blocks.
+ * The small matrix products of some tiles (those of all slices, slice by slice) and result blocks: products[block][plane][tile][lane] =
+ * sum over taps and channels of values[plane][channel][tile + tap] * kernel[plane][block][tap][channel][lane].
+ * Arguments: record, values, kernel, products, tiles, blocks, bytes from one tap's tiles to the next.
  */
 export function addProducts(module: ModuleBuilder, code: WinogradCode): number {
-  const panel = (rows: number): number => module.function(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPanel(f, code, rows));
+  const panel = (rows: number): number =>
+    module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPanel(f, code, rows));
   const [large, small] = [panel(code.rows), panel(code.rows - 1)];
-  return module.function(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPlanes(f, code, large, small));
+  return module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPlanes(f, code, large, small));
 }
 
-/** Register tiles of `rows` tiles: arguments values, kernel panel, products, register tiles, source blocks, bytes of a block of values. */
+/** Register tiles of `rows` tiles: arguments values, kernel panel, products, register tiles, source blocks, bytes of a block of values, taps, bytes of a tap. */
 function emitPanel(f: FunctionBuilder, code: WinogradCode, rows: number): void {
-  const [values, panel, products, count, blocks, blockBytes] = f.parameters;
-  const [value, row, block] = f.locals("i32", 3);
+  const [values, panel, products, count, blocks, blockBytes, taps, tapBytes] = f.parameters;
+  const [value, row, block, tap, tapValue] = f.locals("i32", 5);
   const tile = outerTile(f, rows, code.lanes);
   f.loop((next) => {
     zeroTile(f, tile);
-    f.get(values).set(value);
+    f.get(values).set(tapValue);
     f.get(panel).set(row);
-    f.get(blocks).set(block);
-    f.loop((again) => {
-      for (let channel = 0; channel < code.from; channel++)
-        outerStep(
-          f,
-          tile,
-          code.fma,
-          (i) => f.get(value).memory("v128.load32_splat", 4 * (i * code.from + channel)),
-          (v) => f.get(row).memory("v128.load", 4 * channel * code.lanes + 16 * v),
-        );
-      f.get(value).get(blockBytes).op("i32.add").set(value);
-      f.get(row)
-        .i32(4 * code.from * code.lanes)
-        .op("i32.add")
-        .set(row);
-      f.get(block).i32(1).op("i32.sub").tee(block).branchIf(again);
+    f.get(taps).set(tap);
+    f.loop((onward) => {
+      f.get(tapValue).set(value);
+      f.get(blocks).set(block);
+      f.loop((again) => {
+        for (let channel = 0; channel < code.from; channel++)
+          outerStep(
+            f,
+            tile,
+            code.fma,
+            (i) => f.get(value).memory("v128.load32_splat", 4 * (i * code.from + channel)),
+            (v) => f.get(row).memory("v128.load", 4 * channel * code.lanes + 16 * v),
+          );
+        f.get(value).get(blockBytes).op("i32.add").set(value);
+        advance(f, row, 4 * code.from * code.lanes);
+        f.get(block).i32(1).op("i32.sub").tee(block).branchIf(again);
+      });
+      f.get(tapValue).get(tapBytes).op("i32.add").set(tapValue);
+      f.get(tap).i32(1).op("i32.sub").tee(tap).branchIf(onward);
     });
     storeTile(f, tile, products, 4 * code.lanes);
     f.get(values)
@@ -73,11 +79,15 @@ function splitTiles(f: FunctionBuilder, rows: number, tiles: Local, small: Local
 }
 
 function emitPlanes(f: FunctionBuilder, code: WinogradCode, largePanel: number, smallPanel: number): void {
-  const [record, values, kernel, products, tiles, blocks] = f.parameters;
-  const [large, small, plane, block, target, panel, sourceBlocks, valueBlock, valuePlane, productPlane, productBlock] = f.locals("i32", 11);
+  const [record, values, kernel, products, tiles, blocks, tapBytes] = f.parameters;
+  const [large, small, plane, block, target, panel, sourceBlocks, valueBlock, valuePlane, productPlane, productBlock, taps] = f.locals(
+    "i32",
+    12,
+  );
   splitTiles(f, code.rows, tiles, small, large);
   word(f, record, "panel").set(panel);
   word(f, record, "sourceBlocks").set(sourceBlocks);
+  word(f, record, "taps").set(taps);
   word(f, record, "valueBlock").set(valueBlock);
   word(f, record, "valuePlane").set(valuePlane);
   word(f, record, "productPlane").set(productPlane);
@@ -95,7 +105,7 @@ function emitPlanes(f: FunctionBuilder, code: WinogradCode, largePanel: number, 
       offset(4 * code.from);
       f.get(kernel).get(target);
       offset(4 * code.lanes);
-      f.get(count).get(sourceBlocks).get(valueBlock).call(index);
+      f.get(count).get(sourceBlocks).get(valueBlock).get(taps).get(tapBytes).call(index);
     });
   };
   f.i32(planesOf(code)).set(plane);

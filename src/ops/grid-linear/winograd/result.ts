@@ -7,11 +7,11 @@ import { LineCode, spanOf, tileOf } from "./lines.ts";
 import { startWalk, stepWalk, type Walk } from "./walk.ts";
 
 /**
- * The result transform of some tiles and one result block: result[cell] = epilogue(A^T products A), first down the columns into
- * lines, then across. Arguments: table, products, lines, first example, first tile, tiles, result block.
+ * The result transform of some tiles of a slice and one result block: result[cell] = epilogue(A^T products A), first down the columns into
+ * lines, then across. Arguments: table, products, lines, first example, first tile, tiles, result block, slice.
  */
 export const addResult = (module: ModuleBuilder, code: WinogradCode): number =>
-  module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitResult(f, code));
+  module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitResult(f, code));
 
 /** What the epilogue reads beside the sum. */
 interface Surroundings {
@@ -58,7 +58,7 @@ function emitResult(f: FunctionBuilder, code: WinogradCode): void {
 
 /** Sets all pointers to the first tile, and the mask to that of the block. */
 function surround(f: FunctionBuilder, code: WinogradCode, record: Local): Surroundings {
-  const [table, , , first, from, , block] = f.parameters;
+  const [table, , , first, from, , block, slice] = f.parameters;
   const mask = f.local("i32");
   const moving = movingOf(code);
   const address = (position: number, stream: number): void => {
@@ -71,7 +71,7 @@ function surround(f: FunctionBuilder, code: WinogradCode, record: Local): Surrou
     { stream: 1, base: () => address(operandAt.result, 1) },
     ...moving.map((i) => ({ stream: fusedStream(i), base: () => address(operandAt.fused + i, fusedStream(i)) })),
   ];
-  const walk = startWalk(f, { record, first, from, streams });
+  const walk = startWalk(f, { record, first, from, slice, streams });
   const fixed = code.fused.map(({ moves }, i) => {
     if (moves) return null;
     const pointer = f.local("i32");

@@ -6,14 +6,14 @@ import { LineCode, spanOf } from "./lines.ts";
 import { startWalk, stepWalk } from "./walk.ts";
 
 /**
- * The source transform of some tiles: values[plane][block][tile][channel] = B^T d B, first down the columns into lines, then across.
- * Arguments: table, values, lines, first example, first tile, tiles.
+ * The source transform of some tiles of a slice: values[plane][block][tile][channel] = B^T d B, first down the columns into lines, then across.
+ * Arguments: table, values, lines, first example, first tile, tiles, slice.
  */
 export const addSource = (module: ModuleBuilder, code: WinogradCode): number =>
-  module.function(["i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitSource(f, code));
+  module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitSource(f, code));
 
 function emitSource(f: FunctionBuilder, code: WinogradCode): void {
-  const [table, values, lines, first, from, tiles] = f.parameters;
+  const [table, values, lines, first, from, tiles, slice] = f.parameters;
   const [record, target, block, blocks, source, rowStep, blockStep, plane, valueBlock] = f.locals("i32", 9);
   const cellBytes = 4 * code.from;
   f.get(table)
@@ -23,6 +23,7 @@ function emitSource(f: FunctionBuilder, code: WinogradCode): void {
     record,
     first,
     from,
+    slice,
     streams: [{ stream: 0, base: () => f.get(table).memory("i32.load", 4 * operandAt.source) }],
   });
   streamWord(f, record, 0, "row").set(rowStep);

@@ -24,12 +24,14 @@ export interface WalkStart {
   /** First example of the group, and first tile counted from it. */
   readonly first: Local;
   readonly from: Local;
+  /** Slice that the walk is in. */
+  readonly slice: Local;
   /** Number of each stream in the record, and what pushes the address that it starts at. */
   readonly streams: readonly { readonly stream: number; readonly base: () => void }[];
 }
 
 /** Sets pointers to the first tile; the steps down and to the next example become jumps from where the step across ends. */
-export function startWalk(f: FunctionBuilder, { record, first, from, streams }: WalkStart): Walk {
+export function startWalk(f: FunctionBuilder, { record, first, from, slice, streams }: WalkStart): Walk {
   const [column, line, across, downs, example] = f.locals("i32", 5);
   word(f, record, "across").set(across);
   word(f, record, "down").set(downs);
@@ -40,6 +42,7 @@ export function startWalk(f: FunctionBuilder, { record, first, from, streams }: 
     const [at, ...steps] = f.locals("i32", 4);
     base();
     streamWord(f, record, stream, "origin").op("i32.add");
+    streamWord(f, record, stream, "slice").get(slice).op("i32.mul", "i32.add");
     (["across", "down", "example"] as const).forEach((name, axis) => {
       streamWord(f, record, stream, name).tee(steps[axis]).get([column, line, example][axis]).op("i32.mul", "i32.add");
     });

@@ -33,6 +33,16 @@ const lines = [
   "n1 ci128 co112 g1 | i9x10 k3x3 s1 d1 p1:1 t1 zero",
 ];
 
+/** An axis before the transformed ones: of any kernel and dilation, with padding, in one slice and in many. */
+const slicedLines = [
+  "n2 ci16 co24 g1 | i4x9x6 k3x3x3 s1 d1 p1:1 t1 zero",
+  "n1 ci8 co17 g1 | i7x5x5 k1x3x3 s1 d1 p0:0x1:1x1:1 t1 zero flip",
+  "n2 ci9 co8 g1 | i6x8x7 k4x3x3 s1 d2x1x1 p3:2x0:2x1:1 t1 zero",
+  "n3 ci16 co16 g1 | i2x4x4 k2x3x3 s1 d1 p0:0x1:1x1:1 t1 zero",
+  "n2 ci16 co8 g1 | i5x11 k2x3 s1 d1 p1:0x1:1 t1 zero",
+  "n4 ci64 co96 g1 | i3x6x6 k3x3x3 s1 d1 p1:1 t1 zero",
+];
+
 const draws = (plan: Plan, draw: () => number): Float64Array[] =>
   gridLinear.inputs(plan).map(({ shape }) => Float64Array.from({ length: size(shape) }, draw));
 /** A product with 0 may have either sign. */
@@ -42,7 +52,7 @@ for (const algorithm of winogradAlgorithms) {
   const role = algorithm.id.includes("-forward-") ? "forward" : "input";
   test(`${algorithm.id} equals the oracle, in any order of chunks`, () => {
     const draw = random(3);
-    for (const line of lines) {
+    for (const line of [...lines, ...slicedLines]) {
       const plan = parse(`${role} ${line}`);
       const inputs = draws(plan, () => draw.integer(-4, 4));
       const [wanted] = gridLinear.reference(plan, inputs);
@@ -53,7 +63,7 @@ for (const algorithm of winogradAlgorithms) {
         assert.deepEqual(damage, [], line);
         if (algorithm.id.endsWith("2")) assert.deepEqual(unsigned(outputs[0]), unsigned(wanted), `${line} on ${device.tier}`);
         else
-          outputs[0].forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) < 2e-6 * largest, `${line} on ${device.tier}: cell ${i}`));
+          outputs[0].forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) < 4e-6 * largest, `${line} on ${device.tier}: cell ${i}`));
         const turned = runAlone({ ...trial, order: (chunks) => Array.from({ length: chunks }, (_, i) => chunks - 1 - i) });
         assert.deepEqual(turned.outputs[0], outputs[0], `${line} on ${device.tier}, chunks in another order`);
       }
@@ -152,8 +162,8 @@ test("what the form does not take is refused in a sentence", () => {
   assert.match(refusal("input n2 ci16 co16 g1 | i6x6 k3x3 s1 d1 p1:1 t1 zero"), /role forward only/);
   assert.match(refusal("forward n2 ci16 co16 g1 | i6x6 k3x3 s2 d1 p1:1 t1 zero"), /stride 1/);
   assert.match(refusal("forward n2 ci16 co16 g1 | i6x6 k3x5 s1 d1 p1:1 t1 zero"), /kernel 3/);
-  assert.match(refusal("forward n2 ci16 co16 g1 | i4x5x6 k3x3x3 s1 d1 p1:1 t1 zero"), /one or two axes/);
-  assert.match(refusal("forward n2 ci16 co16 g1 | i6x6 k3x3 s1 d1 p3:1 t1 zero"), /at most 2 cells/);
+  assert.match(refusal("forward n2 ci16 co16 g1 | i4x5x6 k3x5x3 s1 d1 p1:1x2:2x1:1 t1 zero"), /at most one axis/);
+  assert.match(refusal("forward n2 ci16 co16 g1 | i6x6 k3x3 s1 d1 p3:1 t1 zero"), /cells of padding/);
   assert.match(refusal("forward n2 ci16 co16 g2 | i6x6 k3x3 s1 d1 p1:1 t1 zero"), /one group/);
   assert.match(refusal("forward n2 ci3 co16 g1 | i6x6 k3x3 s1 d1 p1:1 t1 zero"), /fewer than 8 channels/);
   assert.match(refusal("forward n2 ci16 co16 g1 | i6x6 k3x3 s1 d1 p1:1 t1 wrap"), /zero border/);
