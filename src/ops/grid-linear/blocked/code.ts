@@ -18,6 +18,8 @@ export interface GatherCode {
   readonly bodies: readonly Body[];
   /** The last block of result channels has spare lanes. */
   readonly spare: boolean;
+  /** At least half of them, so that its tiles compute the other half alone. */
+  readonly half: boolean;
   readonly fma: boolean;
   readonly fused: readonly FusedOperand[];
   /** Formula over the sum (operand 0) and the fused operands; null when nothing is fused. */
@@ -35,7 +37,7 @@ export interface Body {
 export const head = {
   each: 0,
   group: 1,
-  blockDivide: 2,
+  runDivide: 2,
   blocks: 3,
   partDivide: 4,
   parts: 5,
@@ -43,7 +45,9 @@ export const head = {
   panel: 7,
   blocksPerGroup: 8,
   mask: 9,
-  words: 10,
+  run: 10,
+  runs: 11,
+  words: 12,
 } as const;
 /**
  * Words of a phase: cells of an example, extents of the axes, where its panel rows begin, then (loop table,

@@ -2,6 +2,7 @@ import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
 import type { Routine } from "../../contract.ts";
+import { atMost } from "../dense/chunks.ts";
 import { printFused } from "../tiles/fused.ts";
 import { emitShare } from "../tiles/share.ts";
 import { type GatherCode, head, headWords, phaseHead, phaseWords, recordOperand } from "./code.ts";
@@ -9,30 +10,36 @@ import { emitTiles } from "./tile.ts";
 
 export function gatherRoutine(code: GatherCode, tier: string): Routine {
   const bodies = code.bodies.map(({ channels, taps, tapStep }) => `${channels}c${taps}t${taps > 1 ? tapStep : ""}`).join("+");
-  const key = `grid-linear gather | ${code.lanes}x${code.cells}x${code.sets} ${bodies}${code.spare ? " spare" : ""} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
+  const key = `grid-linear gather | ${code.lanes}x${code.cells}x${code.sets} ${bodies}${code.spare ? " spare" : ""}${code.half ? " half" : ""} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
   return { key, build: (module) => buildGather(module, code) };
 }
 
 function buildGather(module: ModuleBuilder, code: GatherCode): number {
   const parameters = Array.from({ length: 7 }, () => "i32" as const);
-  const tile = (cells: number): number => module.function(parameters, [], (f) => emitTiles(f, code, cells));
-  const [large, small] = [tile(code.cells), tile(code.cells - 1)];
-  return module.function(["i32", "i32", "i32", "i32"], [], (f) => emitChunks(f, code, large, small));
+  const tiles = (own: GatherCode): Tiles => {
+    const tile = (cells: number): number => module.function(parameters, [], (f) => emitTiles(f, own, cells));
+    return { large: tile(own.cells), small: tile(own.cells - 1) };
+  };
+  const whole = tiles({ ...code, half: false });
+  const last = code.half ? tiles({ ...code, sets: 2 }) : null;
+  return module.function(["i32", "i32", "i32", "i32"], [], (f) => emitChunks(f, code, whole, last));
+}
+
+/** Functions of tiles of T and T - 1 cells. */
+interface Tiles {
+  readonly large: number;
+  readonly small: number;
 }
 
 /** Decodes chunks and hands the cells of each phase to the tile functions: a whole number of both tiles where there is one. */
-function emitChunks(f: FunctionBuilder, code: GatherCode, large: number, small: number): void {
+function emitChunks(f: FunctionBuilder, code: GatherCode, whole: Tiles, last: Tiles | null): void {
   const [table, chunk, end, examples] = f.parameters;
-  const [record, phase, phases, block, part, first, total, from, to, smallTiles, largeTiles, rest] = f.locals("i32", 12);
+  const [record, block, lastBlock, part, first, rest] = f.locals("i32", 6);
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", index * 4);
   const split = (divide: number, count: number, into: Local): void => {
     f.get(rest);
     word(divide).op("i32.div_u");
     word(count).op("i32.rem_u").set(into);
-  };
-  const share = (extra: number, into: Local): void => {
-    f.get(part).i32(extra).op("i32.add").set(into);
-    emitShare(f, total, into, () => word(head.parts));
   };
   f.get(table)
     .memory("i32.load", recordOperand * 4)
@@ -42,38 +49,64 @@ function emitChunks(f: FunctionBuilder, code: GatherCode, large: number, small: 
     f.loop((next) => {
       f.get(chunk);
       word(head.each).op("i32.rem_u").set(rest);
-      split(head.blockDivide, head.blocks, block);
       split(head.partDivide, head.parts, part);
+      split(head.runDivide, head.runs, block);
+      f.get(block);
+      word(head.run).op("i32.mul").tee(block);
+      word(head.run).op("i32.add").set(lastBlock);
+      atMost(f, lastBlock, () => word(head.blocks));
       f.get(chunk);
       word(head.each).op("i32.div_u");
       word(head.group).op("i32.mul").set(first);
       f.get(examples).get(first).op("i32.sub").set(rest);
-      f.get(rest);
-      word(head.group);
-      f.get(rest);
-      word(head.group).op("i32.lt_s", "select").set(rest);
-      word(head.phases).set(phases);
-      f.get(record)
-        .i32(headWords(code) * 4)
-        .op("i32.add")
-        .set(phase);
+      atMost(f, rest, () => word(head.group));
       f.loop((again) => {
-        f.get(phase)
-          .memory("i32.load", phaseHead.cells * 4)
-          .get(rest)
-          .op("i32.mul")
-          .set(total);
-        share(0, from);
-        share(1, to);
-        splitTiles(f, code.cells, from, to, smallTiles, largeTiles);
-        callTiles(f, large, [table, phase, block, first, from, largeTiles, to]);
-        f.get(from).get(largeTiles).i32(code.cells).op("i32.mul", "i32.add").set(from);
-        callTiles(f, small, [table, phase, block, first, from, smallTiles, to]);
-        advance(f, phase, phaseWords(code) * 4);
-        f.get(phases).i32(1).op("i32.sub").tee(phases).branchIf(again);
+        const phases = (tiles: Tiles): void => emitPhases(f, code, { table, record, block, first, part, count: rest }, tiles);
+        if (last === null) phases(whole);
+        else {
+          f.get(block).i32(1).op("i32.add");
+          word(head.blocks).op("i32.eq");
+          f.if(
+            () => phases(last),
+            () => phases(whole),
+          );
+        }
+        f.get(block).i32(1).op("i32.add").tee(block).get(lastBlock).op("i32.lt_s").branchIf(again);
       });
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
+  });
+}
+
+type ChunkLocals = Readonly<Record<"table" | "record" | "block" | "first" | "part" | "count", Local>>;
+
+/** The chunk's share of the cells of every phase, for one result block. */
+function emitPhases(f: FunctionBuilder, code: GatherCode, { table, record, block, first, part, count }: ChunkLocals, tiles: Tiles): void {
+  const [phase, phases, total, from, to, smallTiles, largeTiles] = f.locals("i32", 7);
+  const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", index * 4);
+  const share = (extra: number, into: Local): void => {
+    f.get(part).i32(extra).op("i32.add").set(into);
+    emitShare(f, total, into, () => word(head.parts));
+  };
+  word(head.phases).set(phases);
+  f.get(record)
+    .i32(headWords(code) * 4)
+    .op("i32.add")
+    .set(phase);
+  f.loop((again) => {
+    f.get(phase)
+      .memory("i32.load", phaseHead.cells * 4)
+      .get(count)
+      .op("i32.mul")
+      .set(total);
+    share(0, from);
+    share(1, to);
+    splitTiles(f, code.cells, from, to, smallTiles, largeTiles);
+    callTiles(f, tiles.large, [table, phase, block, first, from, largeTiles, to]);
+    f.get(from).get(largeTiles).i32(code.cells).op("i32.mul", "i32.add").set(from);
+    callTiles(f, tiles.small, [table, phase, block, first, from, smallTiles, to]);
+    advance(f, phase, phaseWords(code) * 4);
+    f.get(phases).i32(1).op("i32.sub").tee(phases).branchIf(again);
   });
 }
 

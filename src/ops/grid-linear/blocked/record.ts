@@ -4,6 +4,7 @@ import type { Placement } from "../../layout.ts";
 import { type GatherProblem, product, type Sweep } from "../gather.ts";
 import { fusedPlace } from "../tiles/fused.ts";
 import { type Body, type GatherCode, head, headWords, phaseHead, phaseWords, streamsOf } from "./code.ts";
+import type { Cut } from "./cut.ts";
 import { type Packing, panelBytes } from "./pack.ts";
 
 /** One combination of the axes' sweeps, with its taps in the order of rising offsets. */
@@ -22,12 +23,6 @@ export function phasesOf({ plan, sweeps }: GatherProblem): Phase[] {
     })),
   }));
   return phases.sort((a, b) => b.taps.length - a.taps.length);
-}
-
-/** How the work is cut: parts of the cells of one example, or groups of examples, for each result block. */
-export interface Cut {
-  readonly group: number;
-  readonly parts: number;
 }
 
 /** Everything that the record needs to know, worked out once. */
@@ -125,13 +120,14 @@ export function gatherRecord(at: LaidOut, code: GatherCode, cut: Cut, layouts: r
   const fused = (fusion?.operands ?? []).map((type, i) => fusedPlace(type, layouts[i], problem.result, result.block));
   const moving = fused.filter((_, i) => code.fused[i].moves);
   const words = new Array<number>(headWords(code) + phases.length * phaseWords(code)).fill(0);
-  // whichever is smaller is walked through again and again: all panels, or the source of an example
-  const panelsInner = source.exampleStride * 4 > packing.panels * panelBytes(packing);
-  words[head.each] = result.blocks * cut.parts;
+  const runs = Math.ceil(result.blocks / cut.run);
+  words[head.each] = runs * cut.parts;
   words[head.group] = cut.group;
-  words[head.blockDivide] = panelsInner ? 1 : cut.parts;
+  words[head.runDivide] = cut.blocksInner ? 1 : cut.parts;
+  words[head.runs] = runs;
+  words[head.run] = cut.run;
   words[head.blocks] = result.blocks;
-  words[head.partDivide] = panelsInner ? result.blocks : 1;
+  words[head.partDivide] = cut.blocksInner ? runs : 1;
   words[head.parts] = cut.parts;
   words[head.phases] = phases.length;
   words[head.panel] = panelBytes(packing);

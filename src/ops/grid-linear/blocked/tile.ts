@@ -13,7 +13,7 @@ interface Stream {
 /** for each tile: set one pointer for each cell, accumulate over all steps, apply the epilogue, store. */
 export function emitTiles(f: FunctionBuilder, code: GatherCode, cells: number): void {
   const [table, phase, block, first, from, tiles, to] = f.parameters;
-  const vectors = code.lanes / 4;
+  const vectors = code.lanes / (code.half ? 8 : 4);
   const [record, panel, row, mask, cell] = f.locals("i32", 5);
   const counters = f.locals("i32", 3);
   const extents = f.locals("i32", 3);
@@ -204,7 +204,7 @@ function accumulate(
 }
 
 function emitBody(f: FunctionBuilder, code: GatherCode, body: Body, row: Local, pointers: readonly Local[], sets: Sets): void {
-  const weights = f.locals("v128", code.lanes / 4);
+  const weights = f.locals("v128", sets[0][0].length);
   const splat = f.local("v128");
   for (let tap = 0; tap < body.taps; tap++) {
     for (let channel = 0; channel < body.channels; channel++) {
@@ -242,7 +242,11 @@ interface Finish {
 }
 
 /** Epilogue of all cells first, stores last: a repeated cell must not read what its twin has stored. */
-function finish(f: FunctionBuilder, { fused, epilogue, spare, fma }: GatherCode, { streams, fixed, mask, sums, constants }: Finish): void {
+function finish(
+  f: FunctionBuilder,
+  { fused, epilogue, spare, fma, lanes }: GatherCode,
+  { streams, fixed, mask, sums, constants }: Finish,
+): void {
   const moving = fused.map((_, i) => 2 + fused.slice(0, i).filter(({ moves }) => moves).length);
   const scratch: Local[] = [];
   sums.forEach((cell, i) => {
@@ -271,5 +275,9 @@ function finish(f: FunctionBuilder, { fused, epilogue, spare, fma }: GatherCode,
         .get(sum)
         .memory("v128.store", v * 16);
     });
+    for (let v = cell.length; v < lanes / 4; v++)
+      f.get(streams[1].cells[i])
+        .f32x4(0)
+        .memory("v128.store", v * 16);
   });
 }
