@@ -7,8 +7,35 @@ export type Feeds = Readonly<Record<string, Float32Array | Int32Array | number>>
 /** What a run returns, by the names of the graph's outputs. The cells are valid until the next run: copy what is to be kept. */
 export type Outputs = Readonly<Record<string, Tensor>>;
 
+/** What was chosen for one node of a compiled graph. */
+export interface NodeChoice {
+  /** Its problem line, and what is fused into it. */
+  readonly node: string;
+  /** Id of the algorithm; null where the result is the input, seen with another shape. */
+  readonly algorithm: string | null;
+  /** Of its inputs and outputs. */
+  readonly layouts: string;
+}
+
+/** What was chosen for a program, as plain data: given back with the same graph it makes the same plan, hence the same bits. */
+export interface ChoiceRecord {
+  readonly tier: string;
+  /** In the order of the nodes. */
+  readonly nodes: readonly NodeChoice[];
+}
+
+/** How a graph is compiled. */
+export interface CompileOptions {
+  /** Measures the algorithms that every node could have on this machine, in place of predicting their time. Takes seconds; `choices` of the program keep the outcome. */
+  readonly tune?: boolean;
+  /** Choices of an earlier program of the same graph: taken as they are. */
+  readonly choices?: ChoiceRecord;
+}
+
 /** A compiled graph. Programs of one session share its state. */
 export interface Program {
+  /** Tier, algorithms and layouts of this program. */
+  readonly choices: ChoiceRecord;
   /**
    * Runs once. `examples` is the number of examples in this batch, the maximum when left out.
    * Throws: when a feed is missing or of the wrong length.
@@ -26,7 +53,11 @@ export interface Program {
 export interface Session {
   /** The target, with tier and threads: `wasm wide, 2 threads`. Recorded in checkpoints. */
   readonly description: string;
-  compile(graph: Graph): Promise<Program>;
+  /**
+   * Plans and compiles a graph. Choices depend on the graph, the tier and the committed cost table, unless `tune` or `choices` are given.
+   * Throws: when a state has another shape than in earlier programs, or the choices are of another graph, tier or version.
+   */
+  compile(graph: Graph, options?: CompileOptions): Promise<Program>;
   /** Names of the states that the programs compiled so far declare. */
   states(): string[];
   read(state: string): Promise<Tensor>;

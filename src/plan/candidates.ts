@@ -1,10 +1,10 @@
 import { invariant } from "../base/errors.ts";
-import type { GraphNode } from "../graph/graph.ts";
+import type { Graph, GraphNode } from "../graph/graph.ts";
 import type { Algorithm, Device, Fusion, LayoutChoice } from "../ops/contract.ts";
 import { printExpression } from "../ops/expression/print.ts";
 import { plainLayout, printLayout } from "../ops/layout.ts";
 import { predict } from "./costs.ts";
-import { isAlias } from "./uses.ts";
+import { derivedValues, isAlias } from "./uses.ts";
 
 /** One way to compute a node. */
 export interface Candidate {
@@ -17,6 +17,8 @@ export interface Candidate {
 
 /** All ways to compute a node, and why algorithms of its operator are not among them. */
 export interface Candidates {
+  /** Equal for nodes of equal candidates. */
+  readonly key: string;
   readonly list: readonly Candidate[];
   readonly refusals: readonly Refusal[];
 }
@@ -72,39 +74,42 @@ export class Catalogue {
     this.#measured = measured;
   }
 
+  /** Candidates of every node of a graph. */
+  ofGraph(graph: Graph): Candidates[] {
+    const derived = derivedValues(graph);
+    return graph.nodes.map((node) => this.of(node, node.inputs.length > 0 && derived[node.inputs[0]]));
+  }
+
   /** `isPrepared`: input 0 stays the same from run to run. */
   of(node: GraphNode, isPrepared: boolean): Candidates {
     if (isAlias(node)) return alias(node);
-    const printed = printNode(node);
-    const key = `${printed}${isPrepared ? " | prepared" : ""}`;
+    const key = `${printNode(node)}${isPrepared ? " | prepared" : ""}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const made = this.#make(node, printed, isPrepared);
+    const made = this.#make(node, key, isPrepared);
     this.#known.set(key, made);
     return made;
   }
 
-  #make({ operator, plan, fusion }: GraphNode, printed: string, isPrepared: boolean): Candidates {
+  #make({ operator, plan, fusion }: GraphNode, key: string, isPrepared: boolean): Candidates {
     const refusals: Refusal[] = [];
     const best = new Map<string, Candidate>();
     for (const algorithm of this.#algorithms.get(operator.name) ?? []) {
       for (const layout of offers(algorithm, plan, fusion, this.#device, refusals)) {
         const predicted = algorithm.estimate(plan, layout, fusion, this.#device, isPrepared ? "inference" : "training");
-        const measured = this.#measured.get(keyOf(printed, { algorithm, layout }));
+        const measured = this.#measured.get(keyOf(key, { algorithm, layout }));
         const estimate = measured ?? predict(algorithm.id, predicted, this.#device);
         // of one algorithm every layout, of several with the same layouts all: explain() tells them apart
         best.set(keyOf("", { algorithm, layout }), { algorithm, layout, estimate });
       }
     }
-    invariant(
-      best.size > 0,
-      () => `no algorithm for ${printed}: ${refusals.map(({ algorithm, why }) => `${algorithm}: ${why}`).join(" ")}`,
-    );
-    return { list: [...best.values()], refusals };
+    invariant(best.size > 0, () => `no algorithm for ${key}: ${refusals.map(({ algorithm, why }) => `${algorithm}: ${why}`).join(" ")}`);
+    return { key, list: [...best.values()], refusals };
   }
 }
 
 const alias = (node: GraphNode): Candidates => ({
+  key: "alias",
   list: [{ algorithm: null, layout: { inputs: [plainLayout], operands: [], outputs: node.outputs.map(() => 1) }, estimate: 0 }],
   refusals: [],
 });

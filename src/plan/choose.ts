@@ -1,7 +1,7 @@
 import { invariant } from "../base/errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Device } from "../ops/contract.ts";
-import type { Candidate, Catalogue, Refusal } from "./candidates.ts";
+import type { Candidate, Candidates, Refusal } from "./candidates.ts";
 import { Selection } from "./selection.ts";
 import { derivedValues } from "./uses.ts";
 
@@ -20,9 +20,8 @@ const mostRounds = 6;
  * Each node first takes what is best after the nodes before it; then paths through the graph are chosen anew, each as a whole, and
  * single nodes, until nothing is won. Depends on plans, device and cost table only, so equal graphs get equal bits.
  */
-export function choose(graph: Graph, catalogue: Catalogue, device: Device): Choice[] {
+export function choose(graph: Graph, candidates: readonly Candidates[], device: Device): Choice[] {
   const derived = derivedValues(graph);
-  const candidates = graph.nodes.map((node) => catalogue.of(node, node.inputs.length > 0 && derived[node.inputs[0]]));
   const selection = new Selection(
     graph,
     candidates.map(({ list }) => list),
@@ -45,7 +44,7 @@ export function choose(graph: Graph, catalogue: Catalogue, device: Device): Choi
   });
 }
 
-function bestOfOthers(list: readonly Candidate[], taken: Candidate): Candidate[] {
+export function bestOfOthers(list: readonly Candidate[], taken: Candidate): Candidate[] {
   const best = new Map<string, Candidate>();
   for (const candidate of list) {
     const id = candidate.algorithm?.id ?? "";

@@ -1,12 +1,14 @@
 import type { Graph, GraphNode } from "../graph/graph.ts";
 import { hoist } from "../graph/hoist.ts";
 import { fuse, prune } from "../graph/rewrite.ts";
+import type { ChoiceRecord } from "../graph/session.ts";
 import type { Algorithm, Device, Fusion } from "../ops/contract.ts";
 import type { Buffer, PlannedStep } from "./buffers.ts";
-import { Catalogue, offers } from "./candidates.ts";
+import { type Candidates, Catalogue, type Measured, offers } from "./candidates.ts";
 import { type Choice, choose } from "./choose.ts";
 import { Lowering } from "./lower.ts";
 import { type MemoryPlan, planMemory } from "./memory.ts";
+import { replay } from "./record.ts";
 import { type Schedule, schedule } from "./schedule.ts";
 
 /** Everything that was decided about a graph for one device: what is computed, by which steps, where, and in which order. */
@@ -21,6 +23,10 @@ export interface Plan {
 }
 
 export interface PlanOptions {
+  /** Measured times, which stand in for predicted ones. */
+  readonly measured?: Measured;
+  /** Choices that are taken as they are. */
+  readonly choices?: ChoiceRecord;
   /** Whether pointwise formulas are put into what produces their operands. On when left out; the laws compare both. */
   readonly fusion?: boolean;
   /**
@@ -30,8 +36,21 @@ export interface PlanOptions {
   readonly rounding?: number;
 }
 
+/** A fused graph and what each of its nodes can be computed by. */
+export interface Prepared {
+  readonly graph: Graph;
+  readonly candidates: readonly Candidates[];
+}
+
 /** Plans a graph: fuse, choose algorithms and layouts, lower to steps, schedule, place memory. Pure: equal arguments give equal plans. */
 export function plan(traced: Graph, every: readonly Algorithm[], device: Device, options: PlanOptions = {}): Plan {
+  const { graph, candidates } = prepare(traced, every, device, options);
+  const { choices: record } = options;
+  return layOut(graph, record === undefined ? choose(graph, candidates, device) : replay(graph, candidates, record, device.tier), device);
+}
+
+/** The part of `plan` before choices are made. */
+export function prepare(traced: Graph, every: readonly Algorithm[], device: Device, options: PlanOptions = {}): Prepared {
   const { rounding: most = Number.POSITIVE_INFINITY } = options;
   const algorithms = every.filter(({ rounding = 1 }) => rounding <= most);
   const pruned = prune(traced);
@@ -40,7 +59,11 @@ export function plan(traced: Graph, every: readonly Algorithm[], device: Device,
       (algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0,
     );
   const graph = options.fusion === false ? pruned : fuse(hoist(pruned), accepts);
-  const choices = choose(graph, new Catalogue(algorithms, device), device);
+  return { graph, candidates: new Catalogue(algorithms, device, options.measured).ofGraph(graph) };
+}
+
+/** The part of `plan` after choices are made. */
+export function layOut(graph: Graph, choices: readonly Choice[], device: Device): Plan {
   const lowering = new Lowering(graph, choices, device);
   lowering.run();
   const { buffers, steps } = lowering;

@@ -22,6 +22,7 @@ class ReferenceSession implements Session {
         fail("session", "compile", `state ${name}`, printType(known.type), printType(type), "Open another session for another net.");
     }
     return {
+      choices: { tier: "reference", nodes: [] },
       run: async (feeds, examples = maximalExamples(kept)) => this.#run(kept, feeds, examples),
       explain: () =>
         kept.nodes.map((node) => `reference: ${node.path === "" ? "" : `${node.path}: `}${node.operator.line(node.plan)}`).join("\n"),

@@ -1,11 +1,12 @@
 import type { Tensor } from "../../base/types.ts";
-import type { Feeds, Outputs, SessionOptions } from "../../graph/session.ts";
+import type { ChoiceRecord, CompileOptions, Feeds, Outputs, SessionOptions } from "../../graph/session.ts";
 import type { SentError } from "./errors.ts";
 
 /** What a compiled program says of itself. */
 export interface Compiled {
   readonly program: number;
   readonly plannedBytes: number;
+  readonly choices: ChoiceRecord;
   readonly explanation: string;
   /** Names of all states that the session has now. */
   readonly states: readonly string[];
@@ -21,7 +22,7 @@ export interface Ran {
 export interface Calls {
   readonly open: { readonly sent: SessionOptions; readonly answer: string };
   /** A graph as `saveGraph` writes it. */
-  readonly compile: { readonly sent: string; readonly answer: Compiled };
+  readonly compile: { readonly sent: { readonly graph: string; readonly options: CompileOptions }; readonly answer: Compiled };
   readonly run: { readonly sent: { readonly program: number; readonly feeds: Feeds; readonly examples?: number }; readonly answer: Ran };
   readonly closeProgram: { readonly sent: number; readonly answer: null };
   readonly read: { readonly sent: string; readonly answer: Tensor };

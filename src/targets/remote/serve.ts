@@ -42,11 +42,12 @@ function handlersFor(target: Target): Handlers {
       opened = await target.open(options);
       return { answer: opened.description };
     },
-    compile: async (graph) => {
-      const program = await session().compile(loadGraph(graph));
+    compile: async ({ graph, options }) => {
+      const program = await session().compile(loadGraph(graph), options);
       programs.push(program);
-      const { plannedBytes } = program;
-      return { answer: { program: programs.length - 1, plannedBytes, explanation: program.explain(), states: session().states() } };
+      const { plannedBytes, choices } = program;
+      const explanation = program.explain();
+      return { answer: { program: programs.length - 1, plannedBytes, choices, explanation, states: session().states() } };
     },
     run: async ({ program, feeds, examples }) => {
       const transfer: ArrayBuffer[] = [];

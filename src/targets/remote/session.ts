@@ -2,7 +2,7 @@ import { fail } from "../../base/errors.ts";
 import type { Tensor } from "../../base/types.ts";
 import { type Graph, inputsOf } from "../../graph/graph.ts";
 import { saveGraph } from "../../graph/save.ts";
-import type { Feeds, Outputs, Program, Session, SessionOptions } from "../../graph/session.ts";
+import type { ChoiceRecord, CompileOptions, Feeds, Outputs, Program, Session, SessionOptions } from "../../graph/session.ts";
 import { type Compiled, ownCells, type RemoteWorker } from "./calls.ts";
 import { Line } from "./line.ts";
 
@@ -37,8 +37,8 @@ class RemoteSession implements Session {
     this.description = description;
   }
 
-  async compile(graph: Graph): Promise<Program> {
-    const compiled = await this.#line.call("compile", saveGraph(graph));
+  async compile(graph: Graph, options: CompileOptions = {}): Promise<Program> {
+    const compiled = await this.#line.call("compile", { graph: saveGraph(graph), options });
     this.#states = compiled.states;
     return new RemoteProgram(this.#line, compiled, new Set(inputsOf(graph).map(({ name }) => name)));
   }
@@ -68,16 +68,18 @@ class RemoteSession implements Session {
 
 class RemoteProgram implements Program {
   readonly plannedBytes: number;
+  readonly choices: ChoiceRecord;
   readonly #line: Line;
   readonly #number: number;
   readonly #inputs: ReadonlySet<string>;
   #explanation: string;
   #closed = false;
 
-  constructor(line: Line, { program, plannedBytes, explanation }: Compiled, inputs: ReadonlySet<string>) {
+  constructor(line: Line, { program, plannedBytes, choices, explanation }: Compiled, inputs: ReadonlySet<string>) {
     this.#line = line;
     this.#number = program;
     this.plannedBytes = plannedBytes;
+    this.choices = choices;
     this.#explanation = explanation;
     this.#inputs = inputs;
   }

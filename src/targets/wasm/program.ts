@@ -1,9 +1,10 @@
 import { fail, invariant } from "../../base/errors.ts";
-import type { Feeds, Outputs, Program } from "../../graph/session.ts";
+import type { ChoiceRecord, Feeds, Outputs, Program } from "../../graph/session.ts";
 import { chunkCount } from "../../ops/contract.ts";
 import { explain } from "../../plan/explain.ts";
 import { bufferBytes } from "../../plan/memory.ts";
 import type { Plan } from "../../plan/plan.ts";
+import { recordOf } from "../../plan/record.ts";
 import type { Stage } from "../../plan/schedule.ts";
 import type { Crew, RoutineFunction } from "./crew.ts";
 import type { SessionMemory } from "./memory.ts";
@@ -148,6 +149,22 @@ export class WasmProgram implements Program {
     return this.runNow(feeds, examples);
   }
 
+  get choices(): ChoiceRecord {
+    const { graph, choices, device } = this.#plan;
+    return recordOf(graph, choices, device.tier);
+  }
+
+  /** Runs every step once on the calling thread, and gives the time of each, ns. The feeds are what they were. */
+  timeSteps(): Float64Array {
+    const times = new Float64Array(this.#plan.steps.length);
+    const examples = this.#ports.maximum;
+    this.#setCounts(examples);
+    if (this.#derivedAt < 0) this.#runSteps(this.#derived.stages, examples, times);
+    this.#derivedAt = 0;
+    this.#runSteps(this.#main.stages, examples, times);
+    return times.map((ms) => ms * 1e6);
+  }
+
   /** Runs on the calling thread and the session's workers, and returns when it is done. */
   runNow(feeds: Feeds, examples = this.#ports.maximum): Outputs {
     if (this.#closed) fail("program", "run", "program", "open", "closed");
@@ -190,11 +207,16 @@ export class WasmProgram implements Program {
       crew.run(word, this.id, examples, this.#functions);
       return;
     }
+    this.#runSteps(stages, examples, profile ? this.#times : null);
+  }
+
+  /** Runs the steps on the calling thread; adds the time of each, ms. */
+  #runSteps(stages: readonly Stage[], examples: number, times: Float64Array | null): void {
     for (const stage of stages) {
       for (const step of stage) {
-        const start = profile ? performance.now() : 0;
+        const start = times === null ? 0 : performance.now();
         this.#functions[step](this.#tables[step], 0, chunkCount(this.#plan.steps[step].chunks, examples), examples);
-        if (profile) this.#times[step] += performance.now() - start;
+        if (times !== null) times[step] += performance.now() - start;
       }
     }
   }

@@ -1,16 +1,18 @@
 import { fail, Problems } from "../../base/errors.ts";
 import { printType, sameShape, size, type Tensor, type TensorType } from "../../base/types.ts";
 import { type Graph, statesOf } from "../../graph/graph.ts";
-import type { Session, SessionOptions, Target } from "../../graph/session.ts";
+import type { CompileOptions, Session, SessionOptions, Target } from "../../graph/session.ts";
 import type { Algorithm, Device } from "../../ops/contract.ts";
+import type { Measured } from "../../plan/candidates.ts";
 import { bufferBytes } from "../../plan/memory.ts";
-import { type PlanOptions, plan } from "../../plan/plan.ts";
+import { type Plan, type PlanOptions, plan, prepare } from "../../plan/plan.ts";
 import { Crew, type RoutineFunction, type RoutinePlace } from "./crew.ts";
 import { detectDevice } from "./device.ts";
 import type { Host } from "./host.ts";
 import { SessionMemory } from "./memory.ts";
 import { type ProgramHome, WasmProgram } from "./program.ts";
 import { RoutineCache } from "./routines.ts";
+import { measureNodes } from "./tune.ts";
 
 /** Address 0 stays free, so that a zero address is always a bug; the threads' control words follow it. */
 const controlAddress = 64;
@@ -123,9 +125,10 @@ export class WasmSession implements Session, ProgramHome {
     this.#floats = new Float32Array(this.memory.memory.buffer);
   }
 
-  async compile(graph: Graph): Promise<WasmProgram> {
+  async compile(graph: Graph, { tune = false, choices }: CompileOptions = {}): Promise<WasmProgram> {
     this.#open();
-    const planned = plan(graph, this.#algorithms, this.device, this.#options);
+    const measured = tune && choices === undefined ? await this.#measure(graph) : undefined;
+    const planned = plan(graph, this.#algorithms, this.device, { ...this.#options, choices, measured });
     for (const { name, type } of statesOf(planned.graph)) this.#declare(name, type);
     for (const { state, value } of planned.graph.updates) this.#declare(state, planned.graph.values[value].type);
     const places = await this.#cache.compile(
@@ -143,6 +146,42 @@ export class WasmSession implements Session, ProgramHome {
     if (program.scratchBytes > this.#scratch.bytes) this.#moveScratch(program.scratchBytes);
     else program.relocate(this.#scratch.address);
     return program;
+  }
+
+  #measure(graph: Graph): Promise<Measured> {
+    const prepared = prepare(graph, this.#algorithms, this.device, this.#options);
+    return measureNodes(prepared, this.device, (plans) => this.openTrials(plans));
+  }
+
+  /** Programs to be timed, which the workers need not know and which no state belongs to. */
+  async openTrials(plans: readonly Plan[]): Promise<WasmProgram[]> {
+    const routines = plans.flatMap(({ steps }) => steps.map(({ routine }) => routine));
+    const places = await this.#cache.compile(routines, { shared: this.memory.shared, maximum: this.memory.maximumPages }, this.#host);
+    const home: ProgramHome = {
+      memory: this.memory,
+      crew: null,
+      profile: false,
+      words: () => this.words(),
+      floats: () => this.floats(),
+      stateAddress: (name) => this.stateAddress(name),
+      version: () => 0,
+      touch: () => {},
+      forget: () => {},
+    };
+    let first = 0;
+    const programs = plans.map((planned) => {
+      const own = places.slice(first, first + planned.steps.length);
+      first += planned.steps.length;
+      return new WasmProgram(
+        home,
+        planned,
+        own.map((place) => this.#function(place)),
+      );
+    });
+    const scratch = Math.max(0, ...programs.map(({ scratchBytes }) => scratchBytes));
+    if (scratch > this.#scratch.bytes) this.#moveScratch(scratch);
+    for (const program of programs) program.relocate(this.#scratch.address);
+    return programs;
   }
 
   #open(): void {
