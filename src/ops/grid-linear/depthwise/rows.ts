@@ -63,6 +63,8 @@ interface Rows {
   readonly mask: Local;
   readonly panel: Local;
   readonly streams: readonly Local[];
+  /** Where the block at hand begins, for the panels and for each stream. */
+  readonly bases: readonly Local[];
   readonly constants: Constants;
 }
 
@@ -70,10 +72,11 @@ function emitRows(f: FunctionBuilder, code: RowCode): void {
   const [table, chunk, end, examples] = f.parameters;
   const [record, example, block, row, entry, mask, panel, first, left, items, from, to] = f.locals("i32", 12);
   const streams = f.locals("i32", streamCount(code));
+  const bases = f.locals("i32", 1 + streams.length);
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", index * 4);
   f.get(table).memory("i32.load", 12).set(record);
   const constants: Constants = code.epilogue === null ? new Map() : hoistConstants(f, code.epilogue, code.fma);
-  const rows: Rows = { table, record, example, block, row, entry, mask, panel, streams, constants };
+  const rows: Rows = { table, record, example, block, row, entry, mask, panel, streams, bases, constants };
   const share = (extra: number, into: Local): void => {
     f.get(chunk);
     word(rowHead.parts).op("i32.rem_u").i32(extra).op("i32.add").set(into);
@@ -112,6 +115,7 @@ function walkRows(f: FunctionBuilder, code: RowCode, rows: Rows, from: Local, to
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", index * 4);
   f.block((exit) => {
     f.get(from).get(to).op("i32.ge_s").branchIf(exit);
+    pointBlock(f, code, rows);
     f.loop((again) => {
       pointRow(f, code, rows);
       code.tiles.forEach((cells, i) => {
@@ -127,27 +131,19 @@ function walkRows(f: FunctionBuilder, code: RowCode, rows: Rows, from: Local, to
           f.i32(0).set(block);
           advance(f, example, 1);
         });
+        pointBlock(f, code, rows);
       });
       f.get(from).i32(1).op("i32.add").tee(from).get(to).op("i32.lt_s").branchIf(again);
     });
   });
 }
 
-function pointRow(f: FunctionBuilder, code: RowCode, rows: Rows): void {
-  const { table, record, example, block, row, entry, mask, panel, streams } = rows;
+/** Sets where panels and streams begin in the block at hand, which may be one behind the last. */
+function pointBlock(f: FunctionBuilder, code: RowCode, { table, record, example, block, mask, bases, streams }: Rows): void {
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", index * 4);
-  f.get(record)
-    .get(row)
-    .i32(rowWords(code) * 4)
-    .op("i32.mul", "i32.add")
-    .i32(rowsAt(code) * 4)
-    .op("i32.add")
-    .set(entry);
-  streams.forEach((pointer, stream) => {
-    f.get(table).memory("i32.load", streamOperand(stream) * 4);
-    f.get(entry)
-      .memory("i32.load", (2 + code.tiles.length + stream) * 4)
-      .op("i32.add")
+  streams.forEach((_, stream) => {
+    f.get(table)
+      .memory("i32.load", streamOperand(stream) * 4)
       .get(example);
     word(rowHead.words + 2 * stream)
       .op("i32.mul", "i32.add")
@@ -155,10 +151,10 @@ function pointRow(f: FunctionBuilder, code: RowCode, rows: Rows): void {
     if (stream === 0) word(rowHead.sources).op("i32.rem_u");
     word(rowHead.words + 2 * stream + 1)
       .op("i32.mul", "i32.add")
-      .set(pointer);
+      .set(bases[1 + stream]);
   });
   f.get(table).memory("i32.load", 4).get(block);
-  word(rowHead.panel).op("i32.mul", "i32.add").get(entry).memory("i32.load", 4).op("i32.add").set(panel);
+  word(rowHead.panel).op("i32.mul", "i32.add").set(bases[0]);
   if (!code.spare) return;
   f.get(record);
   word(rowHead.mask)
@@ -169,6 +165,24 @@ function pointRow(f: FunctionBuilder, code: RowCode, rows: Rows): void {
     .i32(1)
     .op("i32.add");
   word(rowHead.blocks).op("i32.eq", "select", "i32.add").set(mask);
+}
+
+function pointRow(f: FunctionBuilder, code: RowCode, { record, row, entry, panel, bases, streams }: Rows): void {
+  f.get(record)
+    .get(row)
+    .i32(rowWords(code) * 4)
+    .op("i32.mul", "i32.add")
+    .i32(rowsAt(code) * 4)
+    .op("i32.add")
+    .set(entry);
+  streams.forEach((pointer, stream) => {
+    f.get(bases[1 + stream])
+      .get(entry)
+      .memory("i32.load", (2 + code.tiles.length + stream) * 4)
+      .op("i32.add")
+      .set(pointer);
+  });
+  f.get(bases[0]).get(entry).memory("i32.load", 4).op("i32.add").set(panel);
 }
 
 /** All tiles of one size that the row has. */
