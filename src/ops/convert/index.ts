@@ -59,10 +59,17 @@ export function conversion(type: TensorType, from: Layout, to: Layout, device: D
   return step(`convert | ${printTypes([type])} | ${printLayout(from)} -> ${printLayout(to)} | ${device.tier}`, kind(type, from, to));
 }
 
-/** Between plain and blocks whose lanes are groups of so many channels (see `groupLanes`). Operands: source (read), target (write). */
-export function groupConversion(type: TensorType, perGroup: number, from: Layout, to: Layout, device: Device): Step {
-  const key = `convert groups of ${perGroup} | ${printTypes([type])} | ${printLayout(from)} -> ${printLayout(to)} | ${device.tier}`;
-  return step(key, transpose(type, from, to, perGroup));
+/** Channels of a group, as lanes see them: all, or `only` one. */
+export interface GroupChannels {
+  readonly perGroup: number;
+  readonly only?: number;
+}
+
+/** Between plain and blocks whose lanes are groups (see `groupLanes`). Operands: source (read), target (write). */
+export function groupConversion(type: TensorType, { perGroup, only }: GroupChannels, from: Layout, to: Layout, device: Device): Step {
+  const which = only === undefined ? `groups of ${perGroup}` : `channel ${only} of ${perGroup}`;
+  const key = `convert ${which} | ${printTypes([type])} | ${printLayout(from)} -> ${printLayout(to)} | ${device.tier}`;
+  return step(key, transpose(type, from, to, perGroup, only));
 }
 
 /** Fills every halo cell of a value, spare lanes included, with the layout's fill. Operand: the value (update). */

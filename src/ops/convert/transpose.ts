@@ -23,27 +23,30 @@ interface Sides {
 
 /**
  * The type of a value whose lanes are groups of so many channels: block j * G + b, lane l is channel j of group b * block + l,
- * where G blocks hold one channel of every group.
+ * where G blocks hold one channel of every group. `held` channels of a group are there at all.
  */
-export function groupLanes(type: TensorType, perGroup: number, block: number): TensorType {
+export function groupLanes(type: TensorType, perGroup: number, block: number, held = perGroup): TensorType {
   const axis = channelAxis(type);
-  return { ...type, shape: type.shape.with(axis, Math.ceil(type.shape[axis] / perGroup / block) * block * perGroup) };
+  return { ...type, shape: type.shape.with(axis, Math.ceil(type.shape[axis] / perGroup / block) * block * held) };
 }
 
-/** Between plain and channel-blocked: 4 x 4 transpositions of channels and cells; spare lanes become zero. With several channels per group, the lanes are groups. */
-export function transpose(type: TensorType, from: Layout, to: Layout, perGroup = 1): Conversion {
-  const placed = (layout: Layout): Placement =>
-    place(layout.block === 1 || perGroup === 1 ? type : groupLanes(type, perGroup, layout.block), layout);
+/** Between plain and channel-blocked: 4 x 4 transpositions of channels and cells; spare lanes become zero. With several channels per group, the lanes are groups, and `only` one channel of each may be wanted. */
+export function transpose(type: TensorType, from: Layout, to: Layout, perGroup = 1, only: number | null = null): Conversion {
+  const held = only === null ? perGroup : 1;
+  const placed = (layout: Layout): Placement => {
+    const at = place(layout.block === 1 || perGroup === 1 ? type : groupLanes(type, perGroup, layout.block, held), layout);
+    return layout.block === 1 ? { ...at, origin: at.origin + (only ?? 0) * at.blockStride } : at;
+  };
   const [source, target] = [placed(from), placed(to)];
   const [plain, blocked] = from.block === 1 ? [source, target] : [target, source];
   const walk = cut(coalesce(spatialWalk(source, target)), piece);
-  const groupBlocks = blocked.blocks / perGroup;
-  const groupMove = (at: Placement) => ({ extent: perGroup, step: at === plain ? plain.blockStride : groupBlocks * blocked.blockStride });
+  const groupBlocks = blocked.blocks / held;
+  const groupMove = (at: Placement) => ({ extent: held, step: at === plain ? plain.blockStride : groupBlocks * blocked.blockStride });
   const blockMove = (at: Placement) => ({
     extent: groupBlocks,
     step: at === plain ? plain.blockStride * perGroup * blocked.block : blocked.blockStride,
   });
-  const outer = [perGroup, groupBlocks, ...walk.extents.slice(0, -1)];
+  const outer = [held, groupBlocks, ...walk.extents.slice(0, -1)];
   const division = divide(type.batched, size(outer), 5 + (walk.piece * blocked.block) / transposeRate);
   const emit = (f: FunctionBuilder): void => {
     const { sourceBase, targetBase, sourcePointer, targetPointer, example } = bases(f, source, target);

@@ -7,6 +7,7 @@ import { forwardDepthwise, inputDepthwise } from "../../ops/grid-linear/depthwis
 import { kernelDepthwise } from "../../ops/grid-linear/depthwise/wasm-kernel.ts";
 import { generalGridLinear } from "../../ops/grid-linear/general/wasm-general.ts";
 import { forwardGrouped, inputGrouped } from "../../ops/grid-linear/grouped/wasm-grouped.ts";
+import { kernelGrouped } from "../../ops/grid-linear/grouped/wasm-kernel.ts";
 import { kernelBlocked } from "../../ops/grid-linear/kernel/wasm-blocked.ts";
 import { flatKernel } from "../../ops/grid-linear/kernel/wasm-flat.ts";
 import { narrowKernel } from "../../ops/grid-linear/kernel/wasm-narrow.ts";
@@ -43,6 +44,7 @@ export const algorithms: readonly Algorithm[] = [
   kernelLocal,
   forwardGrouped,
   inputGrouped,
+  kernelGrouped,
   generalGridLinear,
   blockedWindow,
   plainWindow,

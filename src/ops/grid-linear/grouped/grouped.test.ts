@@ -7,6 +7,7 @@ import { size } from "../../../base/types.ts";
 import type { Device } from "../../contract.ts";
 import { gridLinear } from "../index.ts";
 import { forwardGrouped, inputGrouped } from "./wasm-grouped.ts";
+import { kernelGrouped } from "./wasm-kernel.ts";
 
 // so that the wide tier is compiled as in use: optimised, its pairs packed
 v8.setFlagsFromString("--no-liftoff");
@@ -29,6 +30,7 @@ const lines = [
 for (const { algorithm, role } of [
   { algorithm: forwardGrouped, role: "forward" },
   { algorithm: inputGrouped, role: "input" },
+  { algorithm: kernelGrouped, role: "kernel" },
 ] as const) {
   test(`${algorithm.id} equals the oracle exactly on integers, chunks in any order`, () => {
     const draw = random(7);

@@ -51,7 +51,7 @@ export function emitGrouped(problem: GatherProblem, buffers: Buffers, fusion: Fu
   const [source, result] = [place(lanes.source, sourceLayout), place(lanes.result, resultLayout)];
   const temporary = (index: number, access: OperandRef["access"]): OperandRef => ({ of: "temporary", index, access });
   const convert = (type: TensorType, perGroup: number, from: Layout, to: Layout, operands: readonly OperandRef[]): StepSpec => ({
-    ...groupConversion(type, perGroup, from, to, device),
+    ...groupConversion(type, { perGroup }, from, to, device),
     operands,
   });
   const further: StepSpec[] = [];
