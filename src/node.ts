@@ -3,26 +3,18 @@ import type { Dataset } from "./data/dataset.ts";
 import { inputsOf } from "./graph/graph.ts";
 import type { Feeds, Session, SessionOptions } from "./graph/session.ts";
 import { nodeHost } from "./hosts/node-host.ts";
-import { checkProblem } from "./inspect/check.ts";
+import type * as check from "./inspect/check.ts";
 import type { TracedNet } from "./inspect/summary.ts";
 import type { Net } from "./nn/scope.ts";
 import { algorithms } from "./targets/wasm/list.ts";
 import { type WasmSession, wasmTarget } from "./targets/wasm/session.ts";
-import { type FitResult, fit as fitOn } from "./train/fit.ts";
-import { fitInFolder } from "./train/keep-run.ts";
+import type { FitResult } from "./train/fit.ts";
 import type { Model } from "./train/model.ts";
-import { type OpenNetOptions, openNet as openNetOn } from "./train/open-net.ts";
-import { isRunFolder, RunFolder } from "./train/run-folder.ts";
+import type { OpenNetOptions } from "./train/open-net.ts";
+import type { RunFolder } from "./train/run-folder.ts";
 import type { FitOptions } from "./train/settings.ts";
-import {
-  type Continuation,
-  resumeRun as resumeOn,
-  type TrainedRun,
-  type TrainOptions,
-  type TrainRequest,
-  train as trainOn,
-} from "./train/train-run.ts";
-import { openModel } from "./train/use-model.ts";
+import type { Continuation, TrainedRun, TrainOptions, TrainRequest } from "./train/train-run.ts";
+import type * as use from "./train/use-model.ts";
 
 export { augmentations, parseAugmentation } from "./data/augmentations.ts";
 export { type BatchOptions, batches } from "./data/batches.ts";
@@ -40,7 +32,7 @@ export type { Best, EpochMetrics } from "./train/history.ts";
 export type { Model, ModelDescription, Prediction } from "./train/model.ts";
 export type { FitOptions, StepMetrics } from "./train/settings.ts";
 export type { Continuation, TrainedRun, TrainOptions, TrainRequest } from "./train/train-run.ts";
-export { type Evaluation, evaluateModel, type FilePrediction, type PartChoice, predictFiles } from "./train/use-model.ts";
+export type { Evaluation, FilePrediction, PartChoice } from "./train/use-model.ts";
 
 /** The wasm target with Node's threads. V8's flags are set when the first session is opened, not before (`TOEPLITZ_V8_FLAGS=0` leaves them alone). */
 export const target = wasmTarget(nodeHost, algorithms);
@@ -68,28 +60,41 @@ export interface NodeFitOptions extends FitOptions {
  */
 export async function fit(net: Net, data: Dataset, options: NodeFitOptions = {}): Promise<FitResult> {
   const { run, resume = false, ...rest } = options;
-  if (run === undefined) return fitOn(net, data, rest, target);
+  if (run === undefined) return (await import("./train/fit.ts")).fit(net, data, rest, target);
+  // what trains is loaded when something is trained: a program that only runs a net starts sooner
+  const [{ fitInFolder }, { isRunFolder, RunFolder }] = await Promise.all([import("./train/keep-run.ts"), import("./train/run-folder.ts")]);
   const goesOn = resume && (await isRunFolder(run));
   const folder = (): Promise<RunFolder> => (goesOn ? RunFolder.resume(run) : RunFolder.create(run));
   return fitInFolder(net, data, rest, target, { folder, command: "a program of the user's own" });
 }
 
 /** Opens data and net by name and trains them in a new run folder; see `toeplitz train`. */
-export const train = (request: TrainRequest, options: TrainOptions): Promise<TrainedRun> => trainOn(request, options, target);
+export const train = async (request: TrainRequest, options: TrainOptions): Promise<TrainedRun> =>
+  (await import("./train/train-run.ts")).train(request, options, target);
 
 /** Goes on with a run; see `toeplitz train --resume`. */
-export const resumeRun = (changes: Continuation, options: TrainOptions): Promise<TrainedRun> => resumeOn(changes, options, target);
+export const resumeRun = async (changes: Continuation, options: TrainOptions): Promise<TrainedRun> =>
+  (await import("./train/train-run.ts")).resumeRun(changes, options, target);
 
 /**
  * Reads a trained net: a model file, a run folder, or the name of a run in `runs`.
  * Throws: ToeplitzError when nothing is there, or it is no whole model file.
  * Example: `const [{ class: name }] = await (await loadModel("flowers.safetensors")).predict(cells)`
  */
-export const loadModel = (path: string, options: SessionOptions & { readonly runs?: string } = {}): Promise<Model> =>
-  openModel(path, target, options);
+export const loadModel = async (path: string, options: SessionOptions & { readonly runs?: string } = {}): Promise<Model> =>
+  (await import("./train/use-model.ts")).openModel(path, target, options);
+
+/** Scores a model on a data set: see `toeplitz evaluate`. */
+export const evaluateModel: typeof use.evaluateModel = async (...words) => (await import("./train/use-model.ts")).evaluateModel(...words);
+
+/** Classifies picture files one after another; one that cannot be read gives its error in its place. */
+export async function* predictFiles(...words: Parameters<typeof use.predictFiles>): ReturnType<typeof use.predictFiles> {
+  yield* (await import("./train/use-model.ts")).predictFiles(...words);
+}
 
 /** A net by name, from a file, a model file or a run, traced: what `summarise` prints. */
-export const openNet = (name: string, options: OpenNetOptions = {}): Promise<{ traced: TracedNet }> => openNetOn(name, target, options);
+export const openNet = async (name: string, options: OpenNetOptions = {}): Promise<{ traced: TracedNet }> =>
+  (await import("./train/open-net.ts")).openNet(name, target, options);
 
 /**
  * The plan of a net in words: for every node the algorithm, the layout, and why others refused.
@@ -121,10 +126,11 @@ function zeroFeeds({ graph }: TracedNet): Feeds {
  * Runs one problem line on the reference and on every algorithm that takes it, and compares.
  * Throws: ToeplitzError when the line is of no operator, or is wrong.
  */
-export function checkLine(
+export async function checkLine(
   line: string,
   { seed = 1, tier }: { readonly seed?: number; readonly tier?: SessionOptions["tier"] } = {},
-): ReturnType<typeof checkProblem> {
+): ReturnType<typeof check.checkProblem> {
+  const { checkProblem } = await import("./inspect/check.ts");
   return checkProblem(
     line,
     { algorithms, open: (list, threads) => wasmTarget(nodeHost, list).open({ threads, tier }) as Promise<WasmSession> },

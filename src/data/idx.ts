@@ -1,7 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
 import { fail, Problems } from "../base/errors.ts";
 import { size } from "../base/types.ts";
 import { divide } from "./assemble.ts";
@@ -25,7 +23,10 @@ export interface IdxArray {
   readonly data: Uint8Array;
 }
 
-const unpack = promisify(gunzip);
+async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
+  const { gunzip } = await import("node:zlib");
+  return new Promise((resolve, reject) => gunzip(bytes, (error, plain) => (error === null ? resolve(plain) : reject(error))));
+}
 
 /** `train-images-idx3-ubyte`, `t10k-labels.idx1-ubyte.gz` and their like, with anything before. */
 const filePattern = /(train|t10k|test)-(images|labels)[-.]idx[1-4]-ubyte(\.gz)?$/;

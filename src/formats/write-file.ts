@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { type FileHandle, open, realpath, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fail } from "../base/errors.ts";
@@ -14,7 +13,7 @@ export async function writeFileWhole(path: string, content: Uint8Array | string)
   const target = await realpath(path).catch(() => path);
   const old = await stat(target).catch(() => null);
   if (old?.isDirectory()) fail("file", path, "path", "a file", "a folder");
-  const aside = join(dirname(target), `.toeplitz-${process.pid}-${randomBytes(6).toString("hex")}.part`);
+  const aside = join(dirname(target), `.toeplitz-${process.pid}-${crypto.randomUUID()}.part`);
   try {
     await writeFlushed(aside, bytes, old === null ? undefined : old.mode & 0o777);
     await rename(aside, target);

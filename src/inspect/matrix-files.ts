@@ -1,5 +1,4 @@
 import type { Tensor } from "../base/types.ts";
-import { writeNpz } from "../formats/npz.ts";
 import type { SparseRows } from "./matrix.ts";
 
 /**
@@ -15,7 +14,9 @@ export function writeMatrixMarket({ rows, columns, start, column, value }: Spars
 }
 
 /** The matrix as an .npz file with `indptr`, `indices`, `data` and `shape`: compressed sparse rows, as scientific Python names them. */
-export function writeMatrixNpz({ rows, columns, start, column, value }: SparseRows): Uint8Array {
+export async function writeMatrixNpz({ rows, columns, start, column, value }: SparseRows): Promise<Uint8Array> {
+  // late: the zip library takes as long to load as a small net to compile
+  const { writeNpz } = await import("../formats/npz.ts");
   const list = (data: Int32Array | Float32Array): Tensor =>
     data instanceof Int32Array ? { dtype: "i32", shape: [data.length], data } : { dtype: "f32", shape: [data.length], data };
   return writeNpz(

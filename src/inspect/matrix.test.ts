@@ -60,14 +60,14 @@ test("counts of the edge detector of section 9.2", () => {
   assert.equal(counts.bytes.dense, 4 * 280 * 319 * 280 * 320);
 });
 
-test("files: what is written can be read back", () => {
+test("files: what is written can be read back", async () => {
   const plan = parse("grid-linear forward n1 ci1 co1 g1 | i4 k2 s1 d1 p0:0 t1 zero");
   const rows = sparseRows(matrixOf(plan), [2, -1]);
   assert.equal(
     writeMatrixMarket(rows, "Z = M V"),
     "%%MatrixMarket matrix coordinate real general\n% Z = M V\n3 4 6\n1 1 2\n1 2 -1\n2 2 2\n2 3 -1\n3 3 2\n3 4 -1\n",
   );
-  const back = readNpz(writeMatrixNpz(rows));
+  const back = readNpz(await writeMatrixNpz(rows));
   assert.deepEqual([...(back.get("indptr")?.data ?? [])], [0, 2, 4, 6]);
   assert.deepEqual([...(back.get("indices")?.data ?? [])], [0, 1, 1, 2, 2, 3]);
   assert.deepEqual([...(back.get("data")?.data ?? [])], [2, -1, 2, -1, 2, -1]);

@@ -42,7 +42,7 @@ export function matrixCommand(context: Context): Command {
       const line = printProblem(matrix.plan);
       const rows = sparseRows(matrix, kernel ?? Float64Array.from({ length: matrix.parameters }, (_, i) => i + 1));
       if (svg !== undefined) await writeFileWhole(svg, drawMatrix(matrix, line));
-      if (npz !== undefined) await writeFileWhole(npz, writeMatrixNpz(rows));
+      if (npz !== undefined) await writeFileWhole(npz, await writeMatrixNpz(rows));
       if (mtx !== undefined) await writeFileWhole(mtx, writeMatrixMarket(rows, line));
       const counts = countMatrix(matrix);
       const structure = nameStructure(matrix);
