@@ -1,7 +1,14 @@
-import type { TensorType } from "../../base/types.ts";
+import { size, type TensorType } from "../../base/types.ts";
 import type { Axis } from "../../grid/axis.ts";
 import type { Device, Margin } from "../contract.ts";
 import { type GridLinearPlan, typesOf } from "./plan.ts";
+
+/** A tap of one of the kernel's copies, and the source cell that it meets. */
+export interface SweepTap {
+  readonly tap: number;
+  readonly copy: number;
+  readonly offset: number;
+}
 
 /**
  * One family of result cells along an axis: result cell first + step j (0 <= j < count) gathers the source cells
@@ -12,7 +19,7 @@ export interface Sweep {
   readonly step: number;
   readonly count: number;
   readonly stride: number;
-  readonly taps: readonly { readonly tap: number; readonly offset: number }[];
+  readonly taps: readonly SweepTap[];
 }
 
 /** Leaves out taps that meet nothing but padding, so that tiny maps do not pay for them. */
@@ -24,28 +31,29 @@ function sweep(first: number, step: number, count: number, stride: number, taps:
   return { first, step, count, stride, taps: taps.filter(({ offset }) => meets(offset)).sort((a, b) => a.offset - b.offset) };
 }
 
-/** Forward: every output cell gathers input cells output * stride + tap * dilation - low. */
+/** Forward: every output cell gathers input cells output * stride + tap * dilation - low; cells of one copy of the kernel are a sweep. */
 export function forwardSweeps(axis: Axis): Sweep[] {
-  const taps = Array.from({ length: axis.kernel }, (_, tap) => ({ tap, offset: tap * axis.dilation - axis.low }));
-  return [sweep(0, 1, axis.output, axis.stride, taps, axis.input)];
+  const { period, output, stride } = axis;
+  return Array.from({ length: Math.min(period, output) }, (_, copy) => {
+    const taps = Array.from({ length: axis.kernel }, (_, tap) => ({ tap, copy, offset: copy * stride + tap * axis.dilation - axis.low }));
+    return sweep(copy, period, Math.ceil((output - copy) / period), stride * period, taps, axis.input);
+  });
 }
 
 /**
- * Input gradient by phases: input cells first + stride j meet the taps with first + low - tap * dilation divisible by the
- * stride, each at output cell j + offset. A phase without taps is a family of zeros.
+ * Input gradient by phases: input cells first + stride period j meet the taps with first + low - tap * dilation divisible by the
+ * stride, each at output cell period j + offset, whose copy of the kernel is the same for all j. A phase without taps is a family of zeros.
  */
 export function inputSweeps(axis: Axis): Sweep[] {
-  return Array.from({ length: Math.min(axis.stride, axis.input) }, (_, first) => {
-    const taps = Array.from({ length: axis.kernel }, (_, tap) => ({ tap, offset: (first + axis.low - tap * axis.dilation) / axis.stride }));
-    const count = Math.ceil((axis.input - first) / axis.stride);
-    return sweep(
-      first,
-      axis.stride,
-      count,
-      1,
-      taps.filter(({ offset }) => Number.isInteger(offset)),
-      axis.output,
-    );
+  const { period, output, stride } = axis;
+  const step = stride * period;
+  return Array.from({ length: Math.min(step, axis.input) }, (_, first) => {
+    const taps = Array.from({ length: axis.kernel }, (_, tap) => {
+      const offset = (first + axis.low - tap * axis.dilation) / stride;
+      return { tap, copy: ((offset % period) + period) % period, offset };
+    });
+    const meeting = taps.filter(({ offset }) => Number.isInteger(offset));
+    return sweep(first, step, Math.ceil((axis.input - first) / step), period, meeting, output);
   });
 }
 
@@ -66,7 +74,7 @@ export function splitAtBorders({ first, step, count, stride, taps }: Sweep, exte
       step,
       count: j - start,
       stride,
-      taps: inside.map(({ tap, offset }) => ({ tap, offset: offset + stride * start })),
+      taps: inside.map((own) => ({ ...own, offset: own.offset + stride * start })),
     });
     from = j;
   }
@@ -101,6 +109,9 @@ export function gatherProblem(plan: GridLinearPlan, role: "forward" | "input", s
   const transposed = role === "input";
   return { plan, source: transposed ? output : input, result: transposed ? input : output, sweeps, transposed };
 }
+
+/** Floats of K for one pair of channels: its copies, and their taps. */
+export const pairFloats = ({ axes }: GridLinearPlan): number => size(axes.map(({ period, kernel }) => period * kernel));
 
 /** Every way to take one entry of each list, the last list fastest. */
 export const product = <T>(lists: readonly (readonly T[])[]): T[][] =>

@@ -26,11 +26,11 @@ export interface GatherCode {
   readonly epilogue: Expression | null;
 }
 
-/** One turn: `taps` neighbouring taps, `tapStep` source bytes apart, of `channels` channels each. */
+/** One turn: a tap at each of `offsets` source bytes from the first, of `channels` channels that lie `channelStep` bytes apart. */
 export interface Body {
   readonly channels: number;
-  readonly taps: number;
-  readonly tapStep: number;
+  readonly channelStep: number;
+  readonly offsets: readonly number[];
 }
 
 /** Words of the record's head: chunk numbers, then (example stride, block stride) of each stream. */

@@ -1,7 +1,7 @@
 import { size } from "../../../base/types.ts";
 import type { Device, Layout } from "../../contract.ts";
 import { place } from "../../layout.ts";
-import { type GatherProblem, product, type Sweep, splitAtBorders, tileCells } from "../gather.ts";
+import { type GatherProblem, pairFloats, product, type Sweep, splitAtBorders, tileCells } from "../gather.ts";
 
 /**
  * How the work is cut: a chunk is a run of result blocks, for a group of examples or a part of the cells of one. Chunks of neighbouring numbers share
@@ -111,8 +111,9 @@ export function cutGather(whole: GatherProblem, layout: Layout, lanes: number, d
   const source = place(whole.source, layout);
   const blocks = Math.ceil(result.shape[1] / lanes);
   // rows of the map that a stride leaps over are not read
-  const read = whole.sweeps.slice(0, -1).reduce((share, [{ stride, taps }]) => share * Math.min(1, taps.length / stride), 1);
-  const kernelTaps = size(plan.axes.map(({ kernel }) => kernel));
+  const tapsOf = (sweeps: readonly Sweep[]): number => sweeps.reduce((sum, { taps }) => sum + taps.length, 0);
+  const read = whole.sweeps.slice(0, -1).reduce((share, list) => share * Math.min(1, tapsOf(list) / list[0].stride), 1);
+  const kernelTaps = pairFloats(plan);
   const cells = size(result.shape.slice(2));
   const found = splits(whole).map((problem): CutProblem => {
     const phases = product(problem.sweeps).map((phase) => ({

@@ -12,9 +12,21 @@ import { bodiesOf, gatherRecord, layOut, phasesOf } from "./record.ts";
 
 /** Why blocks do not fit the plan at all; null when they do. */
 export function refusesBlocks(plan: GridLinearPlan): string | null {
+  return plan.axes.some(({ period }) => period > 1) ? "kernel copies differ from cell to cell (period above 1)." : refusesPhases(plan);
+}
+
+/** Cells that share a copy of the kernel, from which on they are a phase of their own: some register tiles. More copies take long to plan. */
+const phaseCells = 16;
+const mostCopies = 256;
+
+/** Why blocks do not fit the phases of the plan, the cells of each copy of the kernel apart; null when they do. */
+export function refusesPhases(plan: GridLinearPlan): string | null {
+  const cells = size(plan.axes.map(({ output, period }) => Math.floor(output / period)));
+  const copies = size(plan.axes.map(({ period }) => period));
+  if (copies > 1 && cells < phaseCells) return `each copy of the kernel has but ${cells} cells (below ${phaseCells}).`;
+  if (copies > mostCopies) return `${copies} copies of the kernel are too many phases (above ${mostCopies}).`;
   if (!plan.batched) return "blocked layouts need an example axis.";
   if (plan.connections !== null) return "a connection table has no whole channel blocks.";
-  if (plan.axes.some(({ period }) => period > 1)) return "kernel copies differ from cell to cell (period above 1).";
   if (plan.axes.some(({ border }) => border !== "zero")) return "only a zero border is a halo.";
   return null;
 }
@@ -23,7 +35,7 @@ export function refusesBlocks(plan: GridLinearPlan): string | null {
 export function refusesGather(plan: GridLinearPlan): string | null {
   const [from, to] = [plan.channelsIn / plan.groups, plan.channelsOut / plan.groups];
   if (plan.groups > 1 && (from % 8 > 0 || to % 8 > 0)) return `groups of ${from} and ${to} channels do not consist of blocks of 8.`;
-  return refusesBlocks(plan);
+  return refusesPhases(plan);
 }
 
 /** Blocks of source and result: the preferred ones; with groups, those that groups consist of. */

@@ -1,7 +1,7 @@
 import { size } from "../../../base/types.ts";
 import type { Fusion, Layout } from "../../contract.ts";
 import type { Placement } from "../../layout.ts";
-import { type GatherProblem, product, type Sweep } from "../gather.ts";
+import { type GatherProblem, pairFloats, product, type Sweep, type SweepTap } from "../gather.ts";
 import { fusedPlace } from "../tiles/fused.ts";
 import { type Body, type GatherCode, head, headWords, phaseHead, phaseWords, streamsOf } from "./code.ts";
 import type { Cut } from "./cut.ts";
@@ -15,10 +15,15 @@ export interface Phase {
 
 /** Phases of a problem, those with most taps first. */
 export function phasesOf({ plan, sweeps }: GatherProblem): Phase[] {
+  const { axes, flip } = plan;
+  const place = (list: readonly SweepTap[]): number => {
+    const copy = list.reduce((index, own, axis) => index * axes[axis].period + own.copy, 0);
+    return list.reduce((index, { tap }, axis) => index * axes[axis].kernel + (flip ? axes[axis].kernel - 1 - tap : tap), copy);
+  };
   const phases = product(sweeps).map((chosen) => ({
     sweeps: chosen,
     taps: product(chosen.map(({ taps }) => taps)).map((list) => ({
-      tap: list.reduce((index, { tap }, axis) => index * plan.axes[axis].kernel + (plan.flip ? plan.axes[axis].kernel - 1 - tap : tap), 0),
+      tap: place(list),
       offsets: list.map(({ offset }) => offset),
     })),
   }));
@@ -31,6 +36,9 @@ export interface LaidOut {
   readonly phases: readonly Phase[];
   readonly source: Placement;
   readonly result: Placement;
+  /** Channels of a source block, or all of a group where the source is plain, and bytes from one of them to the next. */
+  readonly unit: number;
+  readonly channelStep: number;
   /** Whole source blocks of a group, and channels of a last one with spare lanes. */
   readonly full: number;
   readonly rest: number;
@@ -42,15 +50,17 @@ export interface LaidOut {
 export function layOut(problem: GatherProblem, phases: readonly Phase[], source: Placement, result: Placement): LaidOut {
   const { plan, transposed } = problem;
   const [sourceChannels, resultChannels] = [source.channels / plan.groups, result.channels / plan.groups];
-  const [full, rest] = [Math.floor(sourceChannels / source.block), sourceChannels % source.block];
+  const plain = source.block === 1;
+  const unit = plain ? sourceChannels : source.block;
+  const [full, rest] = [Math.floor(sourceChannels / unit), sourceChannels % unit];
   const slots = new Map<number, number>();
   for (const { tap } of phases.flatMap(({ taps }) => taps)) if (!slots.has(tap)) slots.set(tap, slots.size);
-  const kernelTaps = size(plan.axes.map(({ kernel }) => kernel));
+  const kernelTaps = pairFloats(plan);
   const position = (channel: number, tap: number): number => {
     const slot = slots.get(tap);
     if (slot === undefined) return -1;
-    const [block, lane] = [Math.floor(channel / source.block), channel % source.block];
-    return block * source.block * slots.size + slot * (block < full ? source.block : rest) + lane;
+    const [block, lane] = [Math.floor(channel / unit), channel % unit];
+    return block * unit * slots.size + slot * (block < full ? unit : rest) + lane;
   };
   const row = (transposed ? resultChannels : sourceChannels) * kernelTaps;
   const packing: Packing = {
@@ -70,20 +80,40 @@ export function layOut(problem: GatherProblem, phases: readonly Phase[], source:
           position: (_: number, column: number) => position(Math.floor(column / kernelTaps), column % kernelTaps),
         }),
   };
-  return { problem, phases, source, result, full, rest, slots, packing };
+  return { problem, phases, source, result, unit, channelStep: plain ? 4 * source.blockStride : 4, full, rest, slots, packing };
 }
 
-/** Turns of the inner loop: a tap of a whole block, or a row of taps where a block has few channels. */
-export function bodiesOf({ phases, source, full, rest }: LaidOut): Body[] {
-  const taps = phases.length === 1 ? (phases[0].sweeps.at(-1)?.taps ?? []) : [];
-  const gap = taps.length > 1 ? taps[1].offset - taps[0].offset : 0;
-  const regular = taps.length > 1 && taps.every(({ offset }, i) => i === 0 || offset - taps[i - 1].offset === gap);
+/** Steps of a turn at most: their code should not crowd the first cache. */
+const mostSteps = 32;
+
+/** Turns of the inner loop: as many taps as every phase can take at a time, in equal steps. */
+export function bodiesOf(at: LaidOut): Body[] {
+  const { phases, unit, channelStep, full, rest } = at;
   const body = (channels: number): Body => {
-    const unrolled = regular && channels * taps.length <= 24;
-    return { channels, taps: unrolled ? taps.length : 1, tapStep: unrolled ? gap * source.strides[source.strides.length - 1] * 4 : 0 };
+    for (let taps = Math.floor(mostSteps / channels); taps > 1; taps--) {
+      const turns = phases.flatMap((phase) => turnOffsets(at, phase, taps));
+      if (turns.length > 0 && turns.every((offsets) => offsets !== null && `${offsets}` === `${turns[0]}`))
+        return { channels, channelStep, offsets: turns[0] as number[] };
+    }
+    return { channels, channelStep, offsets: [0] };
   };
-  return [...(full > 0 ? [body(source.block)] : []), ...(rest > 0 ? [body(rest)] : [])];
+  return [...(full > 0 ? [body(unit)] : []), ...(rest > 0 ? [body(rest)] : [])];
 }
+
+/** Source bytes of the taps of each turn from its first; null for a turn whose rows do not follow each other in the panel, or which lacks taps. */
+function turnOffsets({ source, slots }: LaidOut, { taps }: Phase, count: number): (number[] | null)[] {
+  const turns = Array.from({ length: Math.ceil(taps.length / count) }, (_, turn) => taps.slice(turn * count, (turn + 1) * count));
+  return turns.map((turn) => {
+    const [first] = turn;
+    const slot = (tap: number): number => slots.get(tap) ?? 0;
+    if (turn.length < count || turn.some(({ tap }, i) => slot(tap) !== slot(first.tap) + i)) return null;
+    return turn.map(({ offsets }) => sourceBytes(source, offsets) - sourceBytes(source, first.offsets));
+  });
+}
+
+/** Bytes of a source cell from that of offset 0. */
+const sourceBytes = ({ strides }: Placement, offsets: readonly number[]): number =>
+  4 * offsets.reduce((sum, offset, axis) => sum + offset * strides[axis], 0);
 
 /** Where a stream's pointer starts, and its strides on the axes. */
 interface Track {
@@ -187,13 +217,13 @@ interface Turn {
   readonly row: number;
 }
 
-function turnsOf({ source, full, slots, result }: LaidOut, { taps }: Phase, body: Body, from: number, to: number): Turn[] {
-  const starts = taps.filter((_, i) => i % body.taps === 0);
+function turnsOf({ source, unit, full, slots, result }: LaidOut, { taps }: Phase, body: Body, from: number, to: number): Turn[] {
+  const starts = taps.filter((_, i) => i % body.offsets.length === 0);
   const rowBytes = result.block * 4;
   return Array.from({ length: to - from }, (_, i) => from + i).flatMap((block) =>
     starts.map(({ tap, offsets }) => ({
-      pointer: (block * source.blockStride + offsets.reduce((sum, offset, axis) => sum + offset * source.strides[axis], 0)) * 4,
-      row: (block * source.block * slots.size + (slots.get(tap) ?? 0) * (block < full ? source.block : body.channels)) * rowBytes,
+      pointer: block * source.blockStride * 4 + sourceBytes(source, offsets),
+      row: (block * unit * slots.size + (slots.get(tap) ?? 0) * (block < full ? unit : body.channels)) * rowBytes,
     })),
   );
 }

@@ -206,7 +206,7 @@ function accumulate(
 function emitBody(f: FunctionBuilder, code: GatherCode, body: Body, row: Local, pointers: readonly Local[], sets: Sets): void {
   const weights = f.locals("v128", sets[0][0].length);
   const splat = f.local("v128");
-  for (let tap = 0; tap < body.taps; tap++) {
+  for (const [tap, offset] of body.offsets.entries()) {
     for (let channel = 0; channel < body.channels; channel++) {
       const line = (tap * body.channels + channel) * code.lanes * 4;
       weights.forEach((weight, v) =>
@@ -217,7 +217,7 @@ function emitBody(f: FunctionBuilder, code: GatherCode, body: Body, row: Local, 
       );
       pointers.forEach((pointer, i) => {
         f.get(pointer)
-          .memory("v128.load32_splat", tap * body.tapStep + channel * 4)
+          .memory("v128.load32_splat", offset + channel * body.channelStep)
           .set(splat);
         weights.forEach((weight, v) =>
           multiplyAdd(

@@ -125,11 +125,11 @@ export interface Cut {
 
 /** Floats of sums, and of expanded strips, that stay in the first and in the second cache. */
 const sumFloats = 4096;
-const stripFloats = 65536;
-const longestStrip = 2048;
+const stripFloats = 16384;
+const longestStrip = 512;
 const shortestStrip = 64;
-/** Predicted time of a chunk, ns. */
-const chunkTime = 60_000;
+/** Predicted time of a chunk, ns: each has scratch of its own, which few chunks keep in the second cache. */
+const chunkTime = 150_000;
 
 export function cutOf(plan: GridLinearPlan, device: Device): Cut {
   const [copies, taps] = [copiesOf(plan), tapsOf(plan)];
@@ -141,7 +141,7 @@ export function cutOf(plan: GridLinearPlan, device: Device): Cut {
   const strips = Math.ceil(copies / Math.max(1, Math.floor(Math.max(wanted, shortestStrip) / taps)));
   const floats = Math.ceil(copies / strips) * taps;
   const chunks = Math.max(1, Math.ceil(timeOf(plan, device) / chunkTime / plan.groups));
-  const perChunk = Math.max(1, Math.floor(strips / chunks));
+  const perChunk = Math.max(1, Math.ceil(strips / chunks));
   const sets = Math.ceil(strips / perChunk);
   const parts = Math.max(1, Math.min(Math.floor(rows / 8), Math.ceil(chunks / sets)));
   // an odd number of lines, so that planes do not share a set of the cache; behind a strip is room for its last vector
