@@ -109,6 +109,7 @@ export {
   maxout,
   maxPool,
   type PoolOptions,
+  type PoolWeights,
 } from "./nn/layers/pool.ts";
 export {
   binaryCrossEntropy,

@@ -24,7 +24,12 @@ export interface MaxPoolOptions extends PoolOptions {
 export interface AveragePoolOptions extends PoolOptions {
   /** Cells of padding count as zeros of the mean; true when left out. */
   readonly countPadding?: boolean;
+  /** How much a cell counts by its distance from the middle of the window, axis by axis; equal when left out. */
+  readonly weights?: PoolWeights;
 }
+
+/** `binomial`: (k - 1 choose tap); `gaussian`: exp(-distance^2 / (2 sigma^2)), sigma in cells. */
+export type PoolWeights = "equal" | "binomial" | { readonly gaussian: number };
 
 interface PoolAxis {
   readonly input: number;
@@ -87,30 +92,46 @@ function ceilHigh({ input, kernel, stride, low, high }: PoolAxis): number {
   return over > 0 && reach - over + stride < input + low ? high + stride - over : high;
 }
 
-/** Cells that the mean of each window counts. */
-function counts(axis: PoolAxis, high: number, countPadding: boolean): number[] {
+/** Weight of each tap along one axis. */
+function tapWeights(weights: PoolWeights, kernel: number): number[] {
+  if (weights === "equal") return new Array<number>(kernel).fill(1);
+  if (weights !== "binomial")
+    return Array.from({ length: kernel }, (_, tap) => Math.exp(-((tap - (kernel - 1) / 2) ** 2 / (2 * weights.gaussian ** 2))));
+  const row = [1];
+  for (let tap = 1; tap < kernel; tap++) row.push((row[tap - 1] * (kernel - tap)) / tap);
+  return row;
+}
+
+/** Sum of the weights that the mean of each window counts. */
+function counts(axis: PoolAxis, high: number, countPadding: boolean, weights: readonly number[]): number[] {
   const { input, kernel, stride, low } = axis;
   const outputs = Math.floor((input + low + high - kernel) / stride) + 1;
+  const [first, end] = countPadding ? [Number.NEGATIVE_INFINITY, input + axis.high] : [0, input];
   return Array.from({ length: Math.max(0, outputs) }, (_, output) => {
     const start = output * stride - low;
-    if (countPadding) return Math.min(start + kernel, input + axis.high) - start;
-    return Math.min(start + kernel, input) - Math.max(start, 0);
+    return weights.reduce((sum, weight, tap) => (start + tap >= first && start + tap < end ? sum + weight : sum), 0);
   });
 }
 
 /**
- * Mean of every window: the grid-linear operator of each channel by itself, with a constant kernel.
+ * Mean of every window, its cells weighted alike or by their distance from its middle: the grid-linear operator of each channel by itself,
+ * with a constant kernel.
  * Source: Goodfellow et al. 2016, section 9.3.
  * Shapes: as maxPool.
- * Throws: when a window does not fit.
+ * Throws: when a window does not fit, or sigma is not a number > 0.
+ * Example: `averagePool(3, { stride: 2, padding: 1, weights: { gaussian: 0.8 } })`
  */
 export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions = {}): Layer {
+  const { weights = "equal" } = options;
+  if (typeof weights === "object" && !(weights.gaussian > 0 && Number.isFinite(weights.gaussian)))
+    fail("averagePool", "weights", "gaussian", "a standard deviation > 0, in cells", weights.gaussian);
   return layer("averagePool", { size: extent, ...options }, (input) => {
     const { channels } = partsOf(input, "averagePool");
     const axes = poolAxes("averagePool", input, extent, options);
     const highs = axes.map((axis) => (options.ceil === true ? ceilHigh(axis) : axis.high));
-    const counted = axes.map((axis, i) => counts(axis, highs[i], options.countPadding ?? true));
-    const empty = counted.findIndex((cells) => cells.some((count) => count < 1));
+    const taps = axes.map((axis) => tapWeights(weights, axis.kernel));
+    const counted = axes.map((axis, i) => counts(axis, highs[i], options.countPadding ?? true, taps[i]));
+    const empty = counted.findIndex((sums) => sums.some((sum) => sum <= 0));
     if (empty >= 0)
       fail(
         "averagePool",
@@ -119,10 +140,10 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
         `every window to hold a cell of the ${axes[empty].input} of the input`,
         `a window of ${axes[empty].kernel} wholly in padding ${axes[empty].low}:${axes[empty].high}`,
       );
-    const even = counted.every((cells) => cells.every((count) => count === cells[0]));
-    const fill = even ? 1 / counted.reduce((product, [count]) => product * count, 1) : 1;
+    const even = counted.every((sums) => sums.every((sum) => sum === sums[0]));
+    const scale = even ? 1 / counted.reduce((product, [sum]) => product * sum, 1) : 1;
     const reaching = axes.map((axis, i) => ({ ...axis, high: highs[i] }));
-    const sums = windowSums(input, reaching, channels, fill);
+    const sums = windowSums(input, reaching, channels, taps, scale);
     return even ? sums : pointwise(call("multiply", operand(0), operand(1)), [sums, reciprocals(input, counted)]);
   });
 }
@@ -139,13 +160,21 @@ export function powerPool(p: number, extent: PerAxis<number>, options: Omit<Pool
     const { channels } = partsOf(input, "powerPool");
     const axes = poolAxes("powerPool", input, extent, options);
     const powers = pointwise(call("power", call("abs", operand(0)), constant(p)), [input]);
-    return pointwise(call("power", operand(0), constant(1 / p)), [windowSums(powers, axes, channels, 1)]);
+    return pointwise(call("power", operand(0), constant(1 / p)), [windowSums(powers, axes, channels, equalTaps(axes), 1)]);
   });
 }
 
-/** Sum of every window of each channel by itself, times `scale`. */
-function windowSums(input: Value, axes: readonly PoolAxis[], channels: number, scale: number): Value {
-  const kernel = input.graph.constant({ shape: [channels, 1, ...axes.map((axis) => axis.kernel)], fill: scale });
+const equalTaps = (axes: readonly PoolAxis[]): number[][] => axes.map(({ kernel }) => tapWeights("equal", kernel));
+
+/** Sum of every window of each channel by itself, its taps weighted by the product of their weights along the axes, times `scale`. */
+function windowSums(input: Value, axes: readonly PoolAxis[], channels: number, taps: readonly (readonly number[])[], scale: number): Value {
+  const shape = [channels, 1, ...axes.map((axis) => axis.kernel)];
+  const weights = taps.reduce<readonly number[]>((before, own) => before.flatMap((a) => own.map((b) => a * b)), [scale]);
+  const kernel = input.graph.constant(
+    weights.every((weight) => weight === weights[0])
+      ? { shape, fill: weights[0] }
+      : tensor(shape, Array.from({ length: channels }, () => weights).flat()),
+  );
   const padding = axes.map(({ low, high }) => ({ low, high }));
   return forward(
     { kernel: axes.map((axis) => axis.kernel), stride: axes.map((axis) => axis.stride), padding, groups: channels },
