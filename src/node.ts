@@ -1,7 +1,7 @@
 import { size, type TensorType } from "./base/types.ts";
 import type { Dataset } from "./data/dataset.ts";
 import { inputsOf } from "./graph/graph.ts";
-import type { Feeds, Session, SessionOptions } from "./graph/session.ts";
+import type { CompileOptions, Feeds, Session, SessionOptions } from "./graph/session.ts";
 import { nodeHost } from "./hosts/node-host.ts";
 import type * as check from "./inspect/check.ts";
 import type { TracedNet } from "./inspect/summary.ts";
@@ -100,12 +100,12 @@ export const openNet = async (name: string, options: OpenNetOptions = {}): Promi
  * The plan of a net in words: for every node the algorithm, the layout, and why others refused.
  * Throws: ToeplitzError when there is no such net.
  */
-export async function explain(name: string, options: OpenNetOptions & SessionOptions = {}): Promise<string> {
+export async function explain(name: string, options: OpenNetOptions & SessionOptions & Pick<CompileOptions, "tune"> = {}): Promise<string> {
   const { traced } = await openNet(name, options);
-  const { threads, tier, profile = false } = options;
+  const { threads, tier, profile = false, tune } = options;
   const session = await target.open({ threads, tier, profile });
   try {
-    const program = await session.compile(traced.graph);
+    const program = await session.compile(traced.graph, { tune });
     for (let run = 0; profile && run < 5; run++) await program.run(zeroFeeds(traced));
     return program.explain();
   } finally {

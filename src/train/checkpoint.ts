@@ -1,11 +1,14 @@
 import { fail, Problems } from "../base/errors.ts";
 import { printType, sameShape, type Tensor } from "../base/types.ts";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
-import type { Session } from "../graph/session.ts";
+import type { ChoiceRecord, Session } from "../graph/session.ts";
 import type { Progress } from "./history.ts";
 import type { PlainSettings } from "./settings.ts";
 
 const format = "toeplitz checkpoint 1";
+
+/** What was chosen for each program of a run. */
+export type ProgramChoices = Readonly<Record<string, ChoiceRecord>>;
 
 /** What a run needs to go on to the same bits. */
 export interface Checkpoint {
@@ -15,8 +18,8 @@ export interface Checkpoint {
   readonly data: { readonly name: string; readonly train: number; readonly classes: readonly string[] };
   /** Target and tier, e.g. `wasm wide`. */
   readonly device: string;
-  /** Ids of the algorithms that the programs use. */
-  readonly algorithms: readonly string[];
+  /** Algorithms and layouts of the programs: what a run goes on with, whatever would be chosen today. */
+  readonly choices: ProgramChoices;
   /** Parameters, optimiser state, running statistics, averages. */
   readonly state: ReadonlyMap<string, Tensor>;
 }

@@ -105,6 +105,29 @@ for (const [name, options] of [
   });
 }
 
+test("a run goes on with the algorithms of its checkpoint, whatever would be chosen today", async () => {
+  const saves: Checkpoint[] = [];
+  const kept: { checkpoint?: Uint8Array; model?: Uint8Array } = {};
+  await run({ epochs: 1, tune: true }, memoryKeeper(kept, saves));
+  const last = saves[saves.length - 1];
+  const { nodes } = last.choices.apply;
+  assert.ok(nodes.length > 20 && last.choices.evaluate.nodes.length > 2);
+  // as an earlier version could have chosen: a convolution by another algorithm
+  const at = nodes.findIndex(({ node }) => node.startsWith("grid-linear kernel"));
+  const other = { ...nodes[at], algorithm: "wasm-grid-linear-general", layouts: "plain, plain -> plain" };
+  const resume = async (choice: object): Promise<FitResult> => {
+    const apply = { ...last.choices.apply, nodes: nodes.with(at, { ...nodes[at], ...choice }) };
+    return run(
+      { epochs: 2 },
+      memoryKeeper({ ...kept, checkpoint: encodeCheckpoint({ ...last, choices: { ...last.choices, apply } }) }, saves),
+    );
+  };
+  assert.deepEqual((await resume(other)).notes, []);
+  assert.equal(saves[saves.length - 1].choices.apply.nodes[at].algorithm, other.algorithm);
+  const [note] = (await resume({ algorithm: "wasm-none" })).notes;
+  assert.match(note, /other algorithms than the run began with/);
+});
+
 test("a checkpoint is written before the first step and after every epoch, whole", async () => {
   const saves: Checkpoint[] = [];
   await run({}, memoryKeeper({}, saves));

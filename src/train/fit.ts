@@ -89,7 +89,7 @@ export async function fit(net: Net, data: Dataset, options: FitOptions, target: 
   const settings = chooseSettings(data, options);
   const session = await target.open({ threads: options.threads, tier: options.tier, rounding: options.rounding });
   try {
-    const programs = await openPrograms(session, net, data, settings, options.start);
+    const programs = await openPrograms(session, net, data, settings, options);
     const training = new Training(programs, data, settings, options, target, keeper);
     return await training.run();
   } finally {
@@ -154,12 +154,12 @@ class Training {
   }
 
   async #goOn({ checkpoint, where, best }: KeptRun): Promise<void> {
-    const { session, algorithms } = this.#programs;
+    const { session } = this.#programs;
     checkContinuation(checkpoint, { settings: this.#settings.plain, data: this.#dataFacts() }, where);
     await restoreStates(session, checkpoint.state, where);
     const now = deviceOf(session);
-    const isOther = checkpoint.device !== now || checkpoint.algorithms.join() !== algorithms.join();
-    if (isOther)
+    const isSame = JSON.stringify(checkpoint.choices) === JSON.stringify(this.#programs.choices());
+    if (checkpoint.device !== now || !(isSame || (await this.#programs.adopt(checkpoint.choices))))
       this.#notes.push(
         `resumed on ${now} with other algorithms than the run began with (${checkpoint.device}): the last digits will differ`,
       );
@@ -295,13 +295,13 @@ class Training {
   async #save(model: Model | null): Promise<void> {
     this.#lastSave = performance.now();
     if (this.#keeper === undefined) return;
-    const { session, algorithms } = this.#programs;
+    const { session } = this.#programs;
     const checkpoint: Checkpoint = {
       progress: this.#progress,
       settings: this.#settings.plain,
       data: this.#dataFacts(),
       device: deviceOf(session),
-      algorithms,
+      choices: this.#programs.choices(),
       state: await readStates(session),
     };
     await this.#keeper.save(checkpoint, model);

@@ -1,11 +1,13 @@
-import { fail } from "../base/errors.ts";
+import { fail, ToeplitzError } from "../base/errors.ts";
 import type { Tensor } from "../base/types.ts";
 import type { Batch, Dataset, Split } from "../data/dataset.ts";
+import type { Graph } from "../graph/graph.ts";
 import { saveGraph } from "../graph/save.ts";
 import type { Program, Session } from "../graph/session.ts";
 import { countCorrect } from "../nn/metrics.ts";
 import type { Net } from "../nn/scope.ts";
 import { averageName, initialise, type TracedStep, traceEvaluation, traceTraining } from "../nn/step.ts";
+import type { ProgramChoices } from "./checkpoint.ts";
 import type { ModelDescription } from "./model.ts";
 import { logitsOf, type Scores, scoreSplit } from "./scores.ts";
 import type { FitOptions, Settings } from "./settings.ts";
@@ -33,8 +35,10 @@ export interface Programs {
   readonly parameters: readonly { readonly name: string; readonly shape: readonly number[]; readonly frozen: boolean }[];
   /** What a model file says of the net. */
   readonly net: Pick<ModelDescription, "graph" | "layers" | "statistics">;
-  /** Ids of the algorithms in use. */
-  readonly algorithms: readonly string[];
+  /** Algorithms and layouts in use. */
+  choices(): ProgramChoices;
+  /** Compiles the programs again with the choices of an earlier run; false, and nothing changes, where these do not fit. */
+  adopt(choices: ProgramChoices): Promise<boolean>;
   run(batch: Batch, feeds: StepFeeds): Promise<BatchResult>;
   score(split: Split, breathe: () => Promise<void> | undefined): Promise<Scores>;
   /** Parameters (their averages, where there are) and statistics, as a model has them. */
@@ -49,7 +53,7 @@ export async function openPrograms(
   net: Net,
   data: Dataset,
   settings: Settings,
-  start: FitOptions["start"],
+  { start, tune = false }: Pick<FitOptions, "start" | "tune">,
 ): Promise<Programs> {
   const { batch, inputs, targets, loss, optimiser, clip, frozen } = settings;
   const average = settings.average > 0 ? settings.average : undefined;
@@ -60,9 +64,8 @@ export async function openPrograms(
   const evaluation = traceEvaluation(net, { batch, inputs, targets, loss, averaged: average !== undefined });
   const inference = traceEvaluation(net, { batch: 1, inputs });
   const steps = [training, ...(accumulating === undefined ? [] : [accumulating]), evaluation];
-  const apply = await session.compile(training.graph);
-  const accumulate = accumulating === undefined ? undefined : await session.compile(accumulating.graph);
-  const evaluate = await session.compile(evaluation.graph);
+  const graphs = { apply: training.graph, accumulate: accumulating?.graph, evaluate: evaluation.graph };
+  let compiled = await compileAll(graphs, (graph) => session.compile(graph, { tune }));
   await initialise(session, steps, settings.seed);
   await writeStart(session, inference, start);
   await startAverages(session);
@@ -73,9 +76,20 @@ export async function openPrograms(
     session,
     parameters: training.parameters.map(({ name, type, frozen: isFrozen }) => ({ name, shape: type.shape, frozen: isFrozen })),
     net: { graph: saveGraph(inference.graph), layers: inference.layers, statistics: inference.states.map(({ name }) => name) },
-    algorithms: algorithmsOf([apply, ...(accumulate === undefined ? [] : [accumulate]), evaluate]),
+    choices: () => Object.fromEntries(Object.entries(compiled).map(([name, program]) => [name, program.choices])),
+    async adopt(choices) {
+      try {
+        const others = await compileAll(graphs, (graph, name) => session.compile(graph, { choices: choices[name] }));
+        for (const program of Object.values(compiled)) program.close();
+        compiled = others;
+        return true;
+      } catch (error) {
+        if (error instanceof ToeplitzError) return false;
+        throw error;
+      }
+    },
     async run(examples, { learningRate, step, closes }) {
-      const program = closes === 0 && accumulate !== undefined ? accumulate : apply;
+      const program = closes === 0 && compiled.accumulate !== undefined ? compiled.accumulate : compiled.apply;
       const feeds = { ...settings.feeds(examples), learningRate, step, seed, ids: examples.ids, batches: Math.max(1, closes) };
       const outputs = await program.run(feeds, examples.count);
       const logits = logitsOf(outputs, classes);
@@ -84,7 +98,7 @@ export async function openPrograms(
     },
     score: (split, breathe) =>
       scoreSplit(split, { batch, shape: data.shape, breathe }, async (examples) => {
-        const outputs = await evaluate.run({ ...settings.feeds(examples), seed, step: 0, ids: examples.ids }, examples.count);
+        const outputs = await compiled.evaluate.run({ ...settings.feeds(examples), seed, step: 0, ids: examples.ids }, examples.count);
         return { losses: outputs.loss.data, logits: logitsOf(outputs, classes) };
       }),
     async readModel() {
@@ -132,8 +146,20 @@ async function writeStart(session: Session, { parameters, states }: TracedStep, 
   }
 }
 
-/** Ids of the algorithms, which `explain` prints in front of the layouts. */
-function algorithmsOf(programs: readonly Program[]): string[] {
-  const found = programs.flatMap((program) => [...program.explain().matchAll(/^ {6}(\w+(?:-\w+)+):/gm)].map(([, id]) => id));
-  return [...new Set(found)].sort();
+interface Compiled {
+  readonly apply: Program;
+  readonly accumulate?: Program;
+  readonly evaluate: Program;
+}
+
+async function compileAll(
+  graphs: Readonly<Record<"apply" | "evaluate", Graph>> & { readonly accumulate?: Graph },
+  compile: (graph: Graph, name: string) => Promise<Program>,
+): Promise<Compiled> {
+  const { apply, accumulate, evaluate } = graphs;
+  return {
+    apply: await compile(apply, "apply"),
+    ...(accumulate && { accumulate: await compile(accumulate, "accumulate") }),
+    evaluate: await compile(evaluate, "evaluate"),
+  };
 }

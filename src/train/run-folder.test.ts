@@ -18,7 +18,7 @@ const checkpoint = {
   settings: {} as PlainSettings,
   data: { name: "none", train: 1, classes: [] },
   device: "wasm plain",
-  algorithms: [],
+  choices: {},
   state: new Map(),
 };
 

@@ -30,6 +30,8 @@ export type Answer = "stop" | undefined | void;
 
 /** Options of `fit`; what is left out is chosen from the data. */
 export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "rounding"> {
+  /** Measures algorithms on this machine before the first step, in place of predicting their time. The choices are kept in checkpoints. */
+  readonly tune?: boolean;
   readonly epochs?: number;
   /** Examples of one run of the training step. */
   readonly batch?: number;

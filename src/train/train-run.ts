@@ -3,7 +3,7 @@ import { fail, Problems } from "../base/errors.ts";
 import { parseAugmentation } from "../data/augmentations.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type OpenOptions, openDataset } from "../data/open.ts";
-import type { SessionOptions, Target } from "../graph/session.ts";
+import type { Target } from "../graph/session.ts";
 import { models } from "../nn/models/index.ts";
 import { findNet } from "./find-net.ts";
 import type { FitResult, RunFacts } from "./fit.ts";
@@ -45,8 +45,8 @@ export type PlainOptions = Pick<
   | "rounding"
 > & { readonly optimiser?: string; readonly schedule?: string };
 
-/** How a run is carried out; none of this changes its bits but `tier`. */
-export interface TrainOptions extends Pick<SessionOptions, "threads" | "tier">, Pick<FitOptions, "signal" | "onStep" | "onEpoch"> {
+/** How a run is carried out; none of this changes its bits but `tier` and, in a new run, `tune`. */
+export interface TrainOptions extends Pick<FitOptions, "threads" | "tier" | "tune" | "signal" | "onStep" | "onEpoch"> {
   /** Folder of the run folders. Default `runs`. */
   readonly runs?: string;
   /** Name of the run folder. Default: after the data and the model, with a number. */
@@ -176,13 +176,14 @@ async function runRequest(
     options.onData?.(data);
     const net = await findNet(place(request.model), data.shape, data.classes.length);
     const augment = request.augment === undefined ? undefined : parseAugmentation(request.augment, data.shape.length - 1);
-    const { threads, tier, signal, onStep, onEpoch, command, onStart } = options;
+    const { threads, tier, tune, signal, onStep, onEpoch, command, onStart } = options;
     const fitOptions: FitOptions = {
       ...plain,
       augment,
       clip: clipNorm === undefined ? undefined : { norm: clipNorm },
       threads,
       tier,
+      tune,
       signal,
       onStep,
       onEpoch,

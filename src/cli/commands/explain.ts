@@ -8,6 +8,7 @@ interface Flags {
   readonly batch: number;
   readonly training?: boolean;
   readonly profile?: boolean;
+  readonly tune?: boolean;
   readonly threads?: number;
   readonly tier?: "wide" | "relaxed" | "plain";
   readonly runs: string;
@@ -23,6 +24,7 @@ export function explainCommand(context: Context): Command {
     .option("--batch <n>", "examples of one run", wholeNumber(1), 1)
     .option("--training", "the training step (forward, backward, SGD with momentum) instead of inference; not of model files")
     .option("--profile", "run it and add measured times of every step")
+    .option("--tune", "measure algorithms on this machine in place of predicting their time")
     .option("--threads <n>", "threads that compute (all cores)", wholeNumber(1))
     .option("--tier <name>", "highest instruction set: wide, relaxed, plain", oneOf("wide", "relaxed", "plain"))
     .option("--runs <folder>", "folder of the run folders", "runs")

@@ -17,6 +17,7 @@ interface Flags extends PlainOptions {
   readonly clip?: number;
   readonly threads?: number;
   readonly tier?: "wide" | "relaxed" | "plain";
+  readonly tune?: boolean;
   readonly name?: string;
   readonly runs: string;
   readonly resume?: boolean;
@@ -54,6 +55,7 @@ export function trainCommand(context: Context, argv: readonly string[]): Command
     .option("--seed <n>", "of everything that is random (0)", wholeNumber(0))
     .option("--threads <n>", "threads that compute (all cores)", wholeNumber(1))
     .option("--tier <name>", "highest instruction set: wide, relaxed, plain", oneOf("wide", "relaxed", "plain"))
+    .option("--tune", "measure algorithms on this machine first; a resumed run keeps its choices")
     .option("--name <run>", "name of the run folder")
     .option("--runs <folder>", "folder of the run folders", "runs")
     .option("--resume", "go on with the run of --name, or the newest one")
@@ -120,8 +122,13 @@ async function runTraining(data: string | undefined, flags: Flags, argv: readonl
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  const { threads, tier, runs, name } = flags;
-  const options: TrainOptions = { ...{ threads, tier, runs, name }, command: commandOf(argv, flags), signal: stop.signal, ...log.hooks() };
+  const { threads, tier, tune, runs, name } = flags;
+  const options: TrainOptions = {
+    ...{ threads, tier, tune, runs, name },
+    command: commandOf(argv, flags),
+    signal: stop.signal,
+    ...log.hooks(),
+  };
   try {
     const given = givenOf(data, flags);
     const run = flags.resume === true ? await resumeRun(given, options) : await train({ data: "", model: "default", ...given }, options);
