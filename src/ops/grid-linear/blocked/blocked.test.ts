@@ -295,7 +295,7 @@ test("what blocks cannot do is refused in a sentence", () => {
     assert.deepEqual(algorithm.layouts(plan, null, wide), []);
     return algorithm.refuses(plan, { inputs: [], operands: [], outputs: [] }, null, wide);
   };
-  assert.match(refusal(forwardBlocked, "forward n2 ci8 co8 g1 | i6 k3 s1 d1 p1:1 t2 zero") ?? "", /period above 1/);
+  assert.match(refusal(forwardBlocked, "forward n2 ci8 co8 g1 | i6 k3 s1 d1 p1:1 t2 zero") ?? "", /has but 3 cells \(below 16\)/);
   assert.match(refusal(inputBlocked, "input n2 ci8 co8 g1 | i6 k3 s1 d1 p1:1 t1 wrap") ?? "", /zero border/);
   assert.match(refusal(forwardBlocked, "forward u2 ci8 co8 g1 | i6 k3 s1 d1 p1:1 t1 zero") ?? "", /example axis/);
   assert.match(refusal(forwardBlocked, "kernel n2 ci8 co8 g1 | i6 k3 s1 d1 p1:1 t1 zero") ?? "", /role forward/);
