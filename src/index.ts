@@ -2,6 +2,7 @@ export { type Problem, ToeplitzError } from "./base/errors.ts";
 export { type Random, random } from "./base/random.ts";
 export { type DType, type Tensor, type TensorType, tensorType } from "./base/types.ts";
 export { gradients } from "./graph/differentiate.ts";
+export { evaluate } from "./graph/evaluate.ts";
 export type { Graph, GraphNode, GraphValue } from "./graph/graph.ts";
 export { loadGraph, saveGraph } from "./graph/save.ts";
 export type { Feeds, Outputs, Program, Session, SessionOptions, Target } from "./graph/session.ts";
