@@ -8,7 +8,7 @@ import { mostRows } from "../tiles/outer.ts";
 import { freeSlots, markBytes, mostSlots, type Stage, winogradRoutine } from "./chunks.ts";
 import { planesOf, type StreamRecord, spanRows, tileRows, type WinogradCode, winogradRecord } from "./code.ts";
 import { blocksOf, type Cut, cutOf } from "./cut.ts";
-import { kernelRecord, kernelStep } from "./kernel.ts";
+import { kernelLineBytes, kernelRecord, kernelStep } from "./kernel.ts";
 import { spanOf, tileOf } from "./lines.ts";
 import { sourceSlices, tilesOf, tilesOn, type WinogradProblem } from "./problem.ts";
 
@@ -183,7 +183,7 @@ const write = (of: OperandRef["of"], index: number): OperandRef => ({ of, index,
 const update = (of: OperandRef["of"], index: number): OperandRef => ({ of, index, access: "update" });
 
 /** Numbers of the temporaries and of the constants. */
-const temporary = { packed: 0, kernel: 1, scratch: 2, marks: 3, values: 4 } as const;
+const temporary = { packed: 0, kernel: 1, scratch: 2, marks: 3, lines: 4, values: 5 } as const;
 const table = { packing: 0, kernel: 1, chunks: 2, values: 3 } as const;
 
 export function emitWinograd(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
@@ -204,6 +204,7 @@ export function emitWinograd(problem: WinogradProblem, buffers: Buffers, fusion:
       planesOf(code) * result.blocks * panel,
       slots * slot.bytes,
       mostSlots * markBytes,
+      result.blocks * kernelLineBytes(code),
       ...(shared ? [groups * slot.groupBytes] : []),
     ],
     constants: [
@@ -218,6 +219,7 @@ export function emitWinograd(problem: WinogradProblem, buffers: Buffers, fusion:
         packed: read("temporary", temporary.packed),
         transformed: write("temporary", temporary.kernel),
         record: read("constant", table.kernel),
+        lines: update("temporary", temporary.lines),
       }),
       { routine: freeSlots, operands: [write("temporary", temporary.marks)], chunks: { each: 1, group: 0 } },
       ...(shared ? [chunkStep(at, "values", device), chunkStep(at, "products", device)] : [chunkStep(at, "whole", device)]),

@@ -1,7 +1,8 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
+import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
 import type { OperandRef, Routine, StepSpec } from "../../contract.ts";
-import { planesOf, type WinogradCode } from "./code.ts";
+import { planesOf, spanRows, type WinogradCode } from "./code.ts";
 import { LineCode, spanOf } from "./lines.ts";
 
 /**
@@ -26,37 +27,88 @@ const words = ["blocks", "passBlocks", "taps", "channels", "rows", "packedBytes"
 
 export const kernelRecord = (geometry: KernelGeometry): Int32Array => Int32Array.from(words.map((name) => geometry[name]));
 
-/** The step that transforms a packed kernel, one chunk for each result block: G g G^T for every pair of channels. Rows beyond the last channel become zero. */
+/** The step that transforms a packed kernel, one chunk for each result block. */
 export function kernelStep(
   code: WinogradCode,
   tier: string,
   blocks: number,
-  operands: { packed: OperandRef; transformed: OperandRef; record: OperandRef },
+  operands: { packed: OperandRef; transformed: OperandRef; record: OperandRef; lines: OperandRef },
 ): StepSpec {
   const key = `grid-linear winograd kernel | ${code.form.points.join(",")} ${code.rank}d x${code.lanes} | ${tier}`;
-  const routine: Routine = { key, build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitKernel(f, code)) };
-  return { routine, operands: [operands.packed, operands.transformed, operands.record], chunks: { each: blocks, group: 0 } };
+  const build = (module: ModuleBuilder): number => {
+    const transform = addKernel(module, code);
+    return module.function(["i32", "i32", "i32", "i32"], [], (f) => emitKernel(f, code, transform));
+  };
+  const routine: Routine = { key, build };
+  return {
+    routine,
+    operands: [operands.packed, operands.transformed, operands.record, operands.lines],
+    chunks: { each: blocks, group: 0 },
+  };
 }
 
-function emitKernel(f: FunctionBuilder, code: WinogradCode): void {
-  const [table, chunk, end] = f.parameters;
-  const [packed, transformed, record, source, target, tapBytes, plane, left, start, rest, tap] = f.locals("i32", 11);
+/** Channels that go through both transforms together, so that the second one writes to few pages at a time. */
+const together = 16;
+
+/** Bytes between the two transforms: [channel][column][row] of vectors. */
+export const kernelLineBytes = (code: Pick<WinogradCode, "form" | "rank" | "lanes">): number =>
+  together * 3 * spanRows(code) * 4 * code.lanes;
+
+/**
+ * The transform of one result block's kernel, or of some of its source channels: G g G^T for every pair of channels, first down the
+ * columns into lines, then across; rows beyond the last channel become zero.
+ * Arguments: packed kernel, target, lines, bytes of a packed tap, bytes of a plane, outer taps, channels, rows.
+ */
+export const addKernel = (module: ModuleBuilder, code: WinogradCode): number =>
+  module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitBlock(f, code));
+
+function emitBlock(f: FunctionBuilder, code: WinogradCode): void {
+  const [packed, target, lines, tapBytes, plane, taps, channels, rows] = f.parameters;
+  const [source, left, count] = f.locals("i32", 3);
   const cellBytes = 4 * code.lanes;
+  const transform = channelCode(f, code, new LineCode(f, code.form, code.fma, "kernel"));
+  f.loop((onward) => {
+    f.get(packed).set(source);
+    f.get(channels).set(left);
+    f.loop((again) => {
+      f.i32(together).get(left).i32(together).get(left).op("i32.lt_s", "select").set(count);
+      transform({ source, tapBytes, lines, target, plane, count });
+      for (const pointer of [source, target]) f.get(pointer).get(count).i32(cellBytes).op("i32.mul", "i32.add").set(pointer);
+      f.get(left).get(count).op("i32.sub").tee(left).branchIf(again);
+    });
+    f.get(rows).get(channels).op("i32.sub").tee(left);
+    f.if(() =>
+      f.loop((again) => {
+        emitZeros(f, code, target, plane);
+        advance(f, target, cellBytes);
+        f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
+      }),
+    );
+    f.get(tapBytes)
+      .i32(3 ** code.rank)
+      .op("i32.mul")
+      .get(packed)
+      .op("i32.add")
+      .set(packed);
+    f.get(taps).i32(1).op("i32.sub").tee(taps).branchIf(onward);
+  });
+}
+
+function emitKernel(f: FunctionBuilder, code: WinogradCode, transform: number): void {
+  const [table, chunk, end] = f.parameters;
+  const [packed, transformed, record, lines, source, target, plane, start, rest] = f.locals("i32", 9);
   const word = (name: (typeof words)[number]): FunctionBuilder => f.get(record).memory("i32.load", 4 * words.indexOf(name));
-  [packed, transformed, record].forEach((local, i) =>
+  [packed, transformed, record, lines].forEach((local, i) =>
     f
       .get(table)
       .memory("i32.load", 4 * i)
       .set(local),
   );
-  const line = new LineCode(f, code.form, code.fma, "kernel");
-  const transform = channelCode(f, code, line);
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
     f.loop((next) => {
       f.get(packed).get(chunk);
       word("packedBytes").op("i32.mul", "i32.add").set(source);
-      word("rows").i32(cellBytes).op("i32.mul").set(tapBytes);
       // block `rest` of its pass, which begins at block `start` and has `plane` blocks
       f.get(chunk);
       word("passBlocks").op("i32.rem_u").set(rest);
@@ -67,89 +119,91 @@ function emitKernel(f: FunctionBuilder, code: WinogradCode): void {
       word("panel").op("i32.mul").set(plane);
       f.get(transformed).get(start).i32(planesOf(code)).op("i32.mul").get(rest).op("i32.add");
       word("panel").op("i32.mul", "i32.add").set(target);
-      word("taps").set(tap);
-      f.loop((onward) => {
-        word("channels").set(left);
-        f.loop((again) => {
-          transform(source, tapBytes, target, plane);
-          advance(f, source, cellBytes);
-          advance(f, target, cellBytes);
-          f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
-        });
-        word("rows");
-        word("channels").op("i32.sub").tee(left);
-        f.if(() =>
-          f.loop((again) => {
-            emitZeros(f, code, target, plane);
-            advance(f, source, cellBytes);
-            advance(f, target, cellBytes);
-            f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
-          }),
-        );
-        // the channels of one tap are behind
-        f.get(source)
-          .get(tapBytes)
-          .i32(3 ** code.rank - 1)
-          .op("i32.mul", "i32.add")
-          .set(source);
-        f.get(tap).i32(1).op("i32.sub").tee(tap).branchIf(onward);
-      });
+      f.get(source).get(target).get(lines).get(chunk).i32(kernelLineBytes(code)).op("i32.mul", "i32.add");
+      word("rows")
+        .i32(4 * code.lanes)
+        .op("i32.mul")
+        .get(plane);
+      for (const name of ["taps", "channels", "rows"] as const) word(name);
+      f.call(transform);
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
   });
 }
 
-/** Code of one channel and all lanes of a block; everything between the transforms stays in locals. */
-function channelCode(
-  f: FunctionBuilder,
-  code: WinogradCode,
-  line: LineCode,
-): (source: Local, tapBytes: Local, target: Local, plane: Local) => void {
-  const span = spanOf(code.form);
-  const rows = code.rank === 1 ? 1 : span;
+interface KernelPlaces {
+  readonly source: Local;
+  readonly tapBytes: Local;
+  readonly lines: Local;
+  readonly target: Local;
+  readonly plane: Local;
+  /** Channels: `together` at most. */
+  readonly count: Local;
+}
+
+/** Code of some channels and all lanes of a block. */
+function channelCode(f: FunctionBuilder, code: WinogradCode, line: LineCode): (places: KernelPlaces) => void {
+  const [span, rows] = [spanOf(code.form), spanRows(code)];
   const width = code.wide ? 2 : 1;
-  const halves = Array.from({ length: width }, () => ({
+  const cellBytes = 4 * code.lanes;
+  const halves = Array.from({ length: width }, (_, half) => ({
+    offset: 16 * half,
     taps: f.locals("v128", 3),
-    columns: Array.from({ length: 3 }, () => f.locals("v128", rows)),
     values: f.locals("v128", span),
   }));
-  const [at, columnPlanes] = f.locals("i32", 2);
-  return (source, tapBytes, target, plane) => {
-    f.get(plane).i32(rows).op("i32.mul").set(columnPlanes);
-    for (let byte = 0; byte < 4 * code.lanes; byte += 16 * width) {
-      for (let column = 0; column < 3; column++) {
-        for (let row = 0; row < (rows === 1 ? 1 : 3); row++) {
-          f.get(source)
-            .get(tapBytes)
-            .i32(row * 3 + column)
-            .op("i32.mul", "i32.add")
-            .set(at);
-          halves.forEach(({ taps, columns }, half) =>
-            f
-              .get(at)
-              .memory("v128.load", byte + 16 * half)
-              .set(rows === 1 ? columns[column][0] : taps[row]),
-          );
-        }
-        if (rows > 1) for (const { taps, columns } of halves) line.kernel(taps, columns[column]);
-      }
-      for (let row = 0; row < rows; row++) {
-        for (const { columns, values } of halves)
-          line.kernel(
-            columns.map((column) => column[row]),
-            values,
-          );
-        f.get(target).get(plane).i32(row).op("i32.mul", "i32.add").set(at);
+  const [from, to, at, left, step] = f.locals("i32", 5);
+  const eachChannel = (count: Local, fromBytes: number, toBytes: number, one: (byte: number) => void): void => {
+    f.get(count).set(left);
+    f.loop((again) => {
+      for (let byte = 0; byte < cellBytes; byte += 16 * width) one(byte);
+      advance(f, from, fromBytes);
+      advance(f, to, toBytes);
+      f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
+    });
+  };
+  const transform = (step: Local | null, next: number, byte: number): void => {
+    f.get(from).set(at);
+    for (let i = 0; i < 3; i++) {
+      for (const { offset, taps } of halves)
+        f.get(at)
+          .memory("v128.load", i * next + byte + offset)
+          .set(taps[i]);
+      if (step !== null && i < 2) f.get(at).get(step).op("i32.add").set(at);
+    }
+    for (const { taps, values } of halves) line.kernel(taps, values);
+  };
+  const lineBytes = 3 * rows * cellBytes;
+  return ({ source, tapBytes, lines, target, plane, count }) => {
+    for (let column = 0; column < 3 && rows > 1; column++) {
+      f.get(source).get(tapBytes).i32(column).op("i32.mul", "i32.add").set(from);
+      f.get(tapBytes).i32(3).op("i32.mul").set(step);
+      f.get(lines).set(to);
+      eachChannel(count, cellBytes, lineBytes, (byte) => {
+        transform(step, 0, byte);
+        for (let row = 0; row < rows; row++)
+          for (const { offset, values } of halves)
+            f.get(to)
+              .get(values[row])
+              .memory("v128.store", (row * 3 + column) * cellBytes + byte + offset);
+      });
+    }
+    // planes go down the columns: each row begins one plane later and goes on by a whole column
+    f.get(plane).i32(rows).op("i32.mul").set(step);
+    for (let row = 0; row < rows; row++) {
+      f.get(rows > 1 ? lines : source).set(from);
+      if (rows > 1) advance(f, from, row * 3 * cellBytes);
+      f.get(target).get(plane).i32(row).op("i32.mul", "i32.add").set(to);
+      eachChannel(count, rows > 1 ? lineBytes : cellBytes, cellBytes, (byte) => {
+        transform(rows > 1 ? null : tapBytes, rows > 1 ? cellBytes : 0, byte);
+        f.get(to).set(at);
         for (let column = 0; column < span; column++) {
-          halves.forEach(({ values }, half) =>
-            f
-              .get(at)
+          for (const { offset, values } of halves)
+            f.get(at)
               .get(values[column])
-              .memory("v128.store", byte + 16 * half),
-          );
-          f.get(at).get(columnPlanes).op("i32.add").set(at);
+              .memory("v128.store", byte + offset);
+          f.get(at).get(step).op("i32.add").set(at);
         }
-      }
+      });
     }
   };
 }

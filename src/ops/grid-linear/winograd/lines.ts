@@ -140,9 +140,10 @@ export class LineCode {
     this.#scale(out[0], 1 / evaluate(whole(form), 0), g[0]);
     form.points.forEach((point, i) => {
       const [plus, minus] = [out[1 + 2 * i], out[2 + 2 * i]];
-      this.#add(plus, g[0], point ** 2, g[2]);
-      this.#pair(plus, minus, plus, point, g[1]);
-      for (const value of [plus, minus]) this.#scale(value, normOf(form, i), value);
+      const norm = normOf(form, i);
+      this.#scale(plus, norm, g[0]);
+      this.#add(plus, plus, norm * point ** 2, g[2]);
+      this.#pair(plus, minus, plus, norm * point, g[1]);
     });
     this.#f.get(g[2]).set(out[out.length - 1]);
   }
@@ -191,5 +192,5 @@ function numbersOf(form: Form, transform: Transform): number[] {
   if (transform === "spread") return tileOf(form) > 2 ? [...points, ...squares(form)] : [...points];
   const norms = points.map((_, i) => normOf(form, i));
   const taps = points.flatMap((point, i) => [norms[i] * point, norms[i] * point ** 2]);
-  return [...(transform === "kernel" ? [...points, ...squares(form)] : taps), ...norms, 1 / evaluate(whole(form), 0)];
+  return [...taps, ...norms, 1 / evaluate(whole(form), 0)];
 }
