@@ -62,9 +62,10 @@ export class Lowering {
     );
     for (const { name, value } of outputs) {
       const { type } = values[value];
-      const source = this.#need(value, "bare");
       const target = this.#buffer(size(type.shape), { kind: "output", name }, { type, layout: plainLayout });
-      this.#copy(source, target, type, `output ${name}`);
+      const [from, found] = this.#instancesOf(value, "bare");
+      if (found === undefined) this.#convert(type, from, { layout: plainLayout, buffer: target }, `output ${name}`);
+      else this.#copy(found.buffer, target, type, `output ${name}`);
     }
   }
 
@@ -88,27 +89,21 @@ export class Lowering {
 
   /** Buffer of a value in a layout that serves the want, copied from its home when there is none yet. */
   #need(value: number, want: Want): number {
-    const list = this.#instances.get(value) ?? [];
-    const found = list.find(({ layout }) => fits(layout, want));
+    const [from, found] = this.#instancesOf(value, want);
     if (found !== undefined) return found.buffer;
     const { type } = this.#graph.values[value];
-    const [from] = list;
     const layout = copyFor(want, this.#wants[value]);
-    const target = this.#buffer(place(type, layout).words, { kind: "transient" }, { type, layout });
-    const { routine, chunks } = conversion(type, from.layout, layout, this.#device);
-    this.#step({
-      routine,
-      chunks,
-      node: this.#node,
-      label: `convert ${printLayout(from.layout)} -> ${printLayout(layout)}`,
-      operands: [
-        { buffer: from.buffer, access: "read" },
-        { buffer: target, access: "write" },
-      ],
-    });
-    this.#fill(type, layout, target);
-    this.#hold(value, layout, target);
-    return target;
+    const buffer = this.#buffer(place(type, layout).words, { kind: "transient" }, { type, layout });
+    this.#convert(type, from, { layout, buffer }, `convert ${printLayout(from.layout)} -> ${printLayout(layout)}`);
+    this.#fill(type, layout, buffer);
+    this.#hold(value, layout, buffer);
+    return buffer;
+  }
+
+  /** The home of a value, and where it lies as wanted. */
+  #instancesOf(value: number, want: Want): [Instance, Instance | undefined] {
+    const list = this.#instances.get(value) ?? [];
+    return [list[0], list.find(({ layout }) => fits(layout, want))];
   }
 
   #fill(type: TensorType, layout: Layout, buffer: number): void {
@@ -118,15 +113,19 @@ export class Lowering {
   }
 
   #copy(source: number, target: number, type: TensorType, label: string): void {
-    const { routine, chunks } = conversion(type, plainLayout, plainLayout, this.#device);
+    this.#convert(type, { layout: plainLayout, buffer: source }, { layout: plainLayout, buffer: target }, label);
+  }
+
+  #convert(type: TensorType, from: Instance, to: Instance, label: string): void {
+    const { routine, chunks } = conversion(type, from.layout, to.layout, this.#device);
     this.#step({
       routine,
       chunks,
       node: this.#node,
       label,
       operands: [
-        { buffer: source, access: "read" },
-        { buffer: target, access: "write" },
+        { buffer: from.buffer, access: "read" },
+        { buffer: to.buffer, access: "write" },
       ],
     });
   }
