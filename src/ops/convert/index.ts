@@ -4,10 +4,12 @@ import { place, printLayout } from "../layout.ts";
 import { printTypes } from "../line.ts";
 import { type Conversion, copy } from "./copy.ts";
 import { fillHalo } from "./halo.ts";
+import { permute } from "./permute.ts";
 import { regroup } from "./regroup.ts";
 import { transpose } from "./transpose.ts";
 
-export { groupLanes, transposeRate } from "./transpose.ts";
+export { permutes } from "./permute.ts";
+export { groupLanes } from "./transpose.ts";
 
 /** A routine of the planner's own, with its chunks. */
 export interface Step {
@@ -65,11 +67,21 @@ export interface GroupChannels {
   readonly only?: number;
 }
 
-/** Between plain and blocks whose lanes are groups (see `groupLanes`). Operands: source (read), target (write). */
-export function groupConversion(type: TensorType, { perGroup, only }: GroupChannels, from: Layout, to: Layout, device: Device): Step {
+/** Puts plain or channel-blocked cells into blocks whose lanes are groups (see `groupLanes`), or back. Operands: source (read), target (write). */
+export function groupConversion(
+  type: TensorType,
+  { perGroup, only }: GroupChannels,
+  [cells, lanes]: readonly [Layout, Layout],
+  direction: "to lanes" | "from lanes",
+  device: Device,
+): Step {
   const which = only === undefined ? `groups of ${perGroup}` : `channel ${only} of ${perGroup}`;
-  const key = `convert ${which} | ${printTypes([type])} | ${printLayout(from)} -> ${printLayout(to)} | ${device.tier}`;
-  return step(key, transpose(type, from, to, perGroup, only));
+  const key = `convert ${direction} ${which} | ${printTypes([type])} | ${printLayout(cells)} ${printLayout(lanes)} | ${device.tier}`;
+  const [from, to] = direction === "to lanes" ? [cells, lanes] : [lanes, cells];
+  return step(
+    key,
+    cells.block === 1 ? transpose(type, from, to, perGroup, only) : permute(type, cells, lanes, perGroup, direction === "to lanes"),
+  );
 }
 
 /** Fills every halo cell of a value, spare lanes included, with the layout's fill. Operand: the value (update). */

@@ -22,6 +22,7 @@ const devices: readonly Device[] = [
 const lines = [
   "n2 ci20 co40 g20 | i9x7 k3x3 s1 d1 p1:1 t1 zero",
   "n2 ci54 co36 g18 | i8x5 k3x2 s2x1 d1 p1:1x0:1 t1 zero flip",
+  "n2 ci64 co96 g16 | i5x6 k3x3 s1 d1 p1:1 t1 zero",
   "n3 ci12 co20 g4 | i13 k5 s1 d2 p4:4 t1 zero",
   "n1 ci34 co17 g17 | i5x4x6 k2x3x2 s1x2x1 d1 p1:0 t1 zero",
   "n2 ci99 co66 g33 | i6x9 k1x4 s1x3 d1 p0:0x2:1 t1 zero flip",
@@ -40,14 +41,17 @@ for (const { algorithm, role } of [
       const [expected] = gridLinear.reference(plan, inputs);
       for (const device of devices) {
         const order = (count: number): number[] => Array.from({ length: count }, (_, i) => count - 1 - i);
-        const { outputs, damage } = runAlone({ operator: gridLinear, algorithm, plan, device, inputs, order });
-        assert.deepEqual(damage, [], line);
-        // a product with 0 may have either sign
-        assert.deepEqual(
-          outputs[0].map((cell) => cell + 0),
-          expected.map((cell) => cell + 0),
-          `${line} on ${device.tier}`,
-        );
+        for (const choice of algorithm.layouts(plan, null, device)) {
+          const { outputs, damage } = runAlone({ operator: gridLinear, algorithm, plan, device, inputs, choice, order });
+          const name = `${line} on ${device.tier}, ${choice.inputs[1].block} to ${choice.outputs[0]}`;
+          assert.deepEqual(damage, [], name);
+          // a product with 0 may have either sign
+          assert.deepEqual(
+            outputs[0].map((cell) => cell + 0),
+            expected.map((cell) => cell + 0),
+            name,
+          );
+        }
       }
     }
   });

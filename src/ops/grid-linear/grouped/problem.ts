@@ -1,7 +1,7 @@
 import { size, type TensorType } from "../../../base/types.ts";
 import type { Buffers, Device, Emission, Fusion, Layout, LayoutChoice, OperandRef, StepSpec } from "../../contract.ts";
-import { groupConversion, groupLanes, haloFill, transposeRate } from "../../convert/index.ts";
-import { blockedLayout, place, plainLayout } from "../../layout.ts";
+import { groupConversion, groupLanes, haloFill, permutes } from "../../convert/index.ts";
+import { blockedLayout, place, plainLayout, preferredBlock } from "../../layout.ts";
 import { refusesBlocks } from "../blocked/problem.ts";
 import { laneSteps, rowsTime } from "../depthwise/lanes.ts";
 import { type GatherProblem, haloOf, roundUp } from "../gather.ts";
@@ -24,15 +24,27 @@ function laneBlock(groups: number, device: Device): number {
 }
 
 /** One value for all lanes, or cells with a channel axis of their own, which can be put in the order of the groups. */
-function permutes(type: TensorType, result: TensorType): boolean {
+function hasOrder(type: TensorType, result: TensorType): boolean {
   const operand = fusedOperand(type, result);
   return operand !== null && (operand.splat || type.shape.length === result.shape.length - (type.batched ? 0 : 1));
 }
 
-export function groupedLayouts({ plan, result }: GatherProblem, fusion: Fusion | null): LayoutChoice[] {
+/** Plain, or the channel blocks that the groups of a lane block consist of. */
+function cellBlocks(channels: number, groups: number, device: Device): number[] {
+  const block = preferredBlock(channels, device.wide);
+  return permutes(channels / groups, laneBlock(groups, device), block) ? [1, block] : [1];
+}
+
+export function groupedLayouts({ plan, source, result }: GatherProblem, fusion: Fusion | null, device: Device): LayoutChoice[] {
   const operands = fusion?.operands ?? [];
-  if (refusesGrouped(plan) !== null || !operands.every((type) => permutes(type, result))) return [];
-  return [{ inputs: [plainLayout, plainLayout], operands: operands.map(() => plainLayout), outputs: [1] }];
+  if (refusesGrouped(plan) !== null || !operands.every((type) => hasOrder(type, result))) return [];
+  return cellBlocks(source.shape[1], plan.groups, device).flatMap((from) =>
+    cellBlocks(result.shape[1], plan.groups, device).map((to) => ({
+      inputs: [plainLayout, blockedLayout(from)],
+      operands: operands.map(() => plainLayout),
+      outputs: [to],
+    })),
+  );
 }
 
 /** The problem as the lanes see it, and how many channels a group has. */
@@ -50,8 +62,8 @@ export function emitGrouped(problem: GatherProblem, buffers: Buffers, fusion: Fu
   const { lanes, sources, results, sourceLayout, resultLayout } = inLanes(problem, device);
   const [source, result] = [place(lanes.source, sourceLayout), place(lanes.result, resultLayout)];
   const temporary = (index: number, access: OperandRef["access"]): OperandRef => ({ of: "temporary", index, access });
-  const convert = (type: TensorType, perGroup: number, from: Layout, to: Layout, operands: readonly OperandRef[]): StepSpec => ({
-    ...groupConversion(type, { perGroup }, from, to, device),
+  const toLanes = (type: TensorType, perGroup: number, from: Layout, to: Layout, operands: readonly OperandRef[]): StepSpec => ({
+    ...groupConversion(type, { perGroup }, [from, to], "to lanes", device),
     operands,
   });
   const further: StepSpec[] = [];
@@ -63,7 +75,7 @@ export function emitGrouped(problem: GatherProblem, buffers: Buffers, fusion: Fu
     const own = groupLanes(type, results, result.block);
     const at = 3 + bytes.length;
     bytes.push(4 * place(own, resultLayout).words);
-    further.push(convert(type, results, buffers.operands[index], resultLayout, [given, temporary(at, "write")]));
+    further.push(toLanes(type, results, buffers.operands[index], resultLayout, [given, temporary(at, "write")]));
     return { how, place: fusedPlace(own, resultLayout, lanes.result, result.block), ref: temporary(at, "read") };
   });
   const rows = laneSteps(
@@ -83,21 +95,30 @@ export function emitGrouped(problem: GatherProblem, buffers: Buffers, fusion: Fu
     temporaries: [...rows.temporaries, 4 * source.words, 4 * result.words, ...bytes],
     constants: rows.constants,
     steps: [
-      convert(problem.source, sources, buffers.inputs[1], sourceLayout, [{ of: "input", index: 1, access: "read" }, temporary(1, "write")]),
+      toLanes(problem.source, sources, buffers.inputs[1], sourceLayout, [{ of: "input", index: 1, access: "read" }, temporary(1, "write")]),
       ...(hasHalo ? [{ ...haloFill(lanes.source, sourceLayout), operands: [temporary(1, "update")] }] : []),
       ...further,
       ...rows.steps,
-      convert(problem.result, results, resultLayout, buffers.outputs[0], [
-        temporary(2, "read"),
-        { of: "output", index: 0, access: "write" },
-      ]),
+      {
+        ...groupConversion(problem.result, { perGroup: results }, [buffers.outputs[0], resultLayout], "from lanes", device),
+        operands: [temporary(2, "read"), { of: "output", index: 0, access: "write" }],
+      },
     ],
   };
 }
 
+/** Bytes that a thread moves in a ns between the lanes of groups and plain cells, or channel blocks. */
+const moveRate = { plain: 23, blocks: 15 } as const;
+
+/** Predicted time of putting so many values into lanes or back, ns; both sides count. */
+export function lanesTime(types: readonly TensorType[], block: number): number {
+  return types.reduce((sum, { shape }) => sum + 8 * size(shape), 0) / (block === 1 ? moveRate.plain : moveRate.blocks);
+}
+
 /** Predicted time of one thread, ns. */
-export function groupedTime(problem: GatherProblem, fusion: Fusion | null, device: Device): number {
+export function groupedTime(problem: GatherProblem, choice: LayoutChoice, fusion: Fusion | null, device: Device): number {
   const { lanes, sources } = inLanes(problem, device);
-  const moved = [lanes.source, lanes.result, ...(fusion?.operands ?? [])].reduce((sum, { shape }) => sum + size(shape), 0);
-  return 4000 + moved / transposeRate + rowsTime(problem, lanes.result.shape[1], sources, device);
+  const moved =
+    lanesTime([lanes.source], choice.inputs[1].block) + lanesTime([lanes.result], choice.outputs[0]) + lanesTime(fusion?.operands ?? [], 1);
+  return 4000 + moved + rowsTime(problem, lanes.result.shape[1], sources, device);
 }

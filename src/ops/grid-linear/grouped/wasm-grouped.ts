@@ -9,9 +9,9 @@ function gathering(role: "forward" | "input", problemOf: (plan: GridLinearPlan) 
     operator: "grid-linear",
     // no less exact than others, but its halo is its own: a NaN of K meets the zeros of the padding
     rounding: 1,
-    layouts: (plan, fusion) => (plan.role === role ? groupedLayouts(problemOf(plan), fusion) : []),
+    layouts: (plan, fusion, device) => (plan.role === role ? groupedLayouts(problemOf(plan), fusion, device) : []),
     refuses: (plan) => (plan.role === role ? refusesGrouped(plan) : `computes role ${role} only.`),
-    estimate: (plan, _, fusion, device) => groupedTime(problemOf(plan), fusion, device),
+    estimate: (plan, choice, fusion, device) => groupedTime(problemOf(plan), choice, fusion, device),
     emit: (plan, buffers, fusion, device) => emitGrouped(problemOf(plan), buffers, fusion, device),
   };
 }

@@ -2,12 +2,12 @@ import { size } from "../../../base/types.ts";
 import type { FunctionBuilder } from "../../../emit/wasm/function.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
 import type { Algorithm, Buffers, Device, Emission, Layout, LayoutChoice, OperandRef, Routine, StepSpec } from "../../contract.ts";
-import { groupConversion, groupLanes, haloFill, transposeRate } from "../../convert/index.ts";
+import { groupConversion, groupLanes, haloFill } from "../../convert/index.ts";
 import { place, plainLayout } from "../../layout.ts";
 import { kernelDepthwise } from "../depthwise/wasm-kernel.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
 import { countDown } from "../tiles/panel.ts";
-import { refusesGrouped } from "./problem.ts";
+import { lanesTime, refusesGrouped } from "./problem.ts";
 
 /** Depthwise gradients above which their steps are too many. */
 const mostPairs = 144;
@@ -26,8 +26,8 @@ export const kernelGrouped: Algorithm<GridLinearPlan> = {
   refuses: (plan, _choice, fusion) => (fusion === null ? unfit(plan) : "nothing can be fused into a kernel gradient of slots."),
   estimate: (plan, _choice, _fusion, device) => {
     const { one, choice, sources, results } = depthwiseOf(plan, device);
-    const lanes = Object.values(typesOf(one)).reduce((sum, { shape }) => sum + size(shape), 0) * (sources + results);
-    return lanes / transposeRate + sources * results * (kernelDepthwise.estimate(one, choice, null, device) + 1000);
+    const { input, output } = typesOf(plan);
+    return lanesTime([input, output], 1) + sources * results * (kernelDepthwise.estimate(one, choice, null, device) + 1000);
   },
   emit,
 };
@@ -66,7 +66,7 @@ function emit(plan: GridLinearPlan, buffers: Buffers, _: unknown, device: Device
       const lanes = groupLanes(type, perGroup, layout.block, 1);
       const at = allocate(4 * place(lanes, layout).words);
       const operands: OperandRef[] = [{ of: "input", index: input, access: "read" }, temporary(at, "write")];
-      steps.push({ ...groupConversion(type, { perGroup, only }, buffers.inputs[input], layout, device), operands });
+      steps.push({ ...groupConversion(type, { perGroup, only }, [buffers.inputs[input], layout], "to lanes", device), operands });
       if (layout.halo.some(({ low, high }) => low + high > 0))
         steps.push({ ...haloFill(lanes, layout), operands: [temporary(at, "update")] });
       return at;
