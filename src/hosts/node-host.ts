@@ -44,18 +44,26 @@ export const nodeHost: Host = {
   enableRelaxed: () => {
     if (mayFlag() && major < 22) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
   },
-  compile: async (bytes) => {
+  compile: async (bytes, quickly) => {
     if (!mayFlag()) return new WebAssembly.Module(bytes);
-    // all functions at once, on all cores, with the optimising compiler; the asynchronous call reads the flags too late
-    v8.setFlagsFromString("--no-wasm-lazy-compilation");
-    v8.setFlagsFromString("--no-liftoff");
+    // quickly: a first call queues its function for the optimising compiler's threads. Fully: all functions at once, on all cores,
+    // with that compiler; the asynchronous call reads the flags too late
+    const [set, reset] = quickly ? tieringFlags : fullFlags;
+    for (const flag of set) v8.setFlagsFromString(flag);
     try {
       return new WebAssembly.Module(bytes);
     } finally {
-      v8.setFlagsFromString("--wasm-lazy-compilation");
-      v8.setFlagsFromString("--liftoff");
+      for (const flag of reset) v8.setFlagsFromString(flag);
     }
   },
 };
+
+const fullFlags = [
+  ["--no-wasm-lazy-compilation", "--no-liftoff"],
+  ["--wasm-lazy-compilation", "--liftoff"],
+] as const;
+
+/** Work of a function before it is compiled again; V8's own number comes back. */
+const tieringFlags = [["--wasm-tiering-budget=1"], [`--wasm-tiering-budget=${major < 22 ? 1_800_000 : 13_000_000}`]] as const;
 
 const mayFlag = (): boolean => process.env.TOEPLITZ_V8_FLAGS !== "0";

@@ -24,9 +24,12 @@ export class Bytes {
   }
 
   all(values: ArrayLike<number>): void {
-    this.#reserve(values.length);
-    this.#data.set(values, this.#length);
-    this.#length += values.length;
+    const { length } = values;
+    this.#reserve(length);
+    // an instruction is a few bytes, for which a call of the engine takes longer than they do
+    if (length <= 16) for (let i = 0; i < length; i++) this.#data[this.#length + i] = values[i];
+    else this.#data.set(values, this.#length);
+    this.#length += length;
   }
 
   /** Unsigned LEB128. */

@@ -17,6 +17,6 @@ export interface Host {
   readonly enableWide: () => boolean;
   /** Asks the engine for relaxed SIMD where that is behind a flag. */
   readonly enableRelaxed: () => void;
-  /** Compiles a module, at once and fully where that can be asked. */
-  readonly compile: (bytes: Uint8Array<ArrayBuffer>) => Promise<WebAssembly.Module>;
+  /** Compiles a module: fully, or (`quickly`) so that it runs soon, and is made fast behind its back while it runs. */
+  readonly compile: (bytes: Uint8Array<ArrayBuffer>, quickly: boolean) => Promise<WebAssembly.Module>;
 }

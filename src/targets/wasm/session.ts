@@ -62,6 +62,9 @@ interface StateSlot {
   version: number;
 }
 
+/** Predicted time of a run on one thread, ns. */
+const predictedTime = ({ choices }: Plan): number => choices.reduce((sum, { estimate }) => sum + estimate, 0);
+
 /** One memory, its state, its threads, and the programs that share them. */
 export class WasmSession implements Session, ProgramHome {
   readonly memory: SessionMemory;
@@ -135,6 +138,7 @@ export class WasmSession implements Session, ProgramHome {
       planned.steps.map(({ routine }) => routine),
       { shared: this.memory.shared, maximum: this.memory.maximumPages },
       this.#host,
+      this.profile ? Number.POSITIVE_INFINITY : predictedTime(planned),
     );
     const program = new WasmProgram(
       this,
@@ -156,7 +160,8 @@ export class WasmSession implements Session, ProgramHome {
   /** Programs to be timed, which the workers need not know and which no state belongs to. */
   async openTrials(plans: readonly Plan[]): Promise<WasmProgram[]> {
     const routines = plans.flatMap(({ steps }) => steps.map(({ routine }) => routine));
-    const places = await this.#cache.compile(routines, { shared: this.memory.shared, maximum: this.memory.maximumPages }, this.#host);
+    const kind = { shared: this.memory.shared, maximum: this.memory.maximumPages };
+    const places = await this.#cache.compile(routines, kind, this.#host, Number.POSITIVE_INFINITY);
     const home: ProgramHome = {
       memory: this.memory,
       crew: null,
