@@ -1,0 +1,124 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { LineChart, ScatterChart } from "echarts/charts";
+import { GridComponent, LegendComponent, TitleComponent } from "echarts/components";
+import { init, use } from "echarts/core";
+import { SVGRenderer } from "echarts/renderers";
+
+/** Colours of the drawings on light and on dark pages. */
+const scheme =
+  "<style>svg{--paper:#fff;--ink:#1b1f24;--soft:#59636e;--line:#d5d9de;--c0:#2f6fde;--c1:#d9622b;--c2:#2a9257;--c3:#9a4fd0}" +
+  "@media (prefers-color-scheme:dark){svg{--paper:#14171b;--ink:#e8eaed;--soft:#a0a8b1;--line:#3a414a;--c0:#6ea2ff;--c1:#ff9466;--c2:#58c98b;--c3:#c48bf2}}</style>";
+
+/** Keeps a drawing of the running example; its title is what those read who cannot see it. */
+export function draw(name: string, svg: string): void {
+  const folder = process.env.CHAPTER_DRAWINGS;
+  if (folder !== undefined) writeFileSync(join(folder, `${name}.svg`), svg.endsWith("\n") ? svg : `${svg}\n`);
+}
+
+/** One curve, or points where `points` is set. */
+export interface Series {
+  readonly name: string;
+  readonly x: ArrayLike<number>;
+  readonly y: ArrayLike<number>;
+  readonly points?: boolean;
+  readonly dashed?: boolean;
+}
+
+export interface ChartOptions {
+  readonly title: string;
+  readonly x: string;
+  readonly y: string;
+  readonly series: readonly Series[];
+  readonly logX?: boolean;
+  readonly logY?: boolean;
+}
+
+const [width, height] = [560, 300];
+const escapeText = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+
+/** A chart as an SVG file that follows the page's light or dark scheme. */
+export function chart({ title, x, y, series, logX, logY }: ChartOptions): string {
+  use([LineChart, ScatterChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
+  const drawing = init(null, null, { renderer: "svg", ssr: true, width, height });
+  const text = { color: "var(--soft)", fontSize: 12 };
+  const line = { lineStyle: { color: "var(--line)" } };
+  const axis = (name: string, log: boolean | undefined, isX: boolean): object => ({
+    type: log === true ? "log" : "value",
+    scale: true,
+    name,
+    nameLocation: "middle",
+    nameGap: isX ? 26 : 48,
+    nameTextStyle: text,
+    axisLabel: text,
+    axisLine: { ...line, show: true, onZero: false },
+    axisTick: line,
+    splitLine: { show: !isX, ...line },
+  });
+  drawing.setOption({
+    animation: false,
+    textStyle: { fontFamily: "system-ui, sans-serif" },
+    grid: { left: 70, right: 20, top: series.length > 1 ? 40 : 16, bottom: 46 },
+    legend: { show: series.length > 1, top: 4, textStyle: { color: "var(--ink)", fontSize: 12 } },
+    xAxis: axis(x, logX, true),
+    yAxis: axis(y, logY, false),
+    series: series.map(({ name, x: along, y: up, points, dashed }, i) => ({
+      type: points === true ? "scatter" : "line",
+      name,
+      color: `var(--c${i % 4})`,
+      data: Array.from(along, (at, k) => [at, round(up[k])]),
+      symbolSize: points === true ? 4 : 5,
+      showSymbol: along.length <= 24,
+      lineStyle: { width: 2, type: dashed === true ? [6, 4] : "solid" },
+    })),
+  });
+  const svg = drawing.renderToSVGString({ useViewBox: true });
+  drawing.dispose();
+  return svg
+    .replace(/<style[\s\S]*?<\/style>/g, "")
+    .replace(/ class="zr[^"]*"/g, "")
+    .replace(/\bzr\d+-/g, "d-")
+    .replace(/ ecmeta_\w+="[^"]*"/g, "")
+    .replace(/ pointer-events="visible"/g, "")
+    .replace(/^<svg [^>]*>/, opening(title, width, height))
+    .replace(/>\n+/g, ">");
+}
+
+/** Four digits are more than a drawing shows, and the same on every machine. */
+const round = (value: number): number => Number(value.toPrecision(4));
+
+const opening = (title: string, w: number, h: number): string =>
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" role="img" aria-label="${escapeText(title)}"><title>${escapeText(title)}</title>${scheme}<rect width="${w}" height="${h}" fill="var(--paper)"/>`;
+
+/** A grid of numbers as squares, from blue (least) over paper (zero) to orange (largest). */
+export interface Picture {
+  readonly caption: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly cells: ArrayLike<number>;
+}
+
+/** Pictures side by side, each with its own scale, symmetric around zero. */
+export function pictures(title: string, list: readonly Picture[], side = 150): string {
+  const gap = 16;
+  const w = gap + list.length * (side + gap);
+  const tallest = Math.max(...list.map(({ rows, columns }) => rows / columns));
+  const h = Math.ceil(gap + side * tallest + 24);
+  const parts = list.map(({ caption, rows, columns, cells }, i) => {
+    const unit = side / columns;
+    const most = Array.from(cells).reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
+    const squares = Array.from({ length: rows * columns }, (_, at) => {
+      const share = Math.min(1, Math.abs(cells[at]) / most);
+      if (share < 0.005) return "";
+      return `<rect x="${fixed((at % columns) * unit)}" y="${fixed(Math.floor(at / columns) * unit)}" width="${fixed(unit)}" height="${fixed(unit)}" fill="var(--c${cells[at] < 0 ? 0 : 1})" fill-opacity="${share.toFixed(2)}"/>`;
+    });
+    return [
+      `<g transform="translate(${gap + i * (side + gap)} ${gap})"><rect width="${side}" height="${fixed(rows * unit)}" fill="none" stroke="var(--line)"/>`,
+      ...squares,
+      `<text x="${side / 2}" y="${fixed(rows * unit + 15)}" font-size="12" text-anchor="middle" font-family="system-ui, sans-serif" fill="var(--ink)">${escapeText(caption)}</text></g>`,
+    ].join("");
+  });
+  return `${opening(title, w, h)}${parts.join("")}</svg>`;
+}
+
+const fixed = (value: number): string => Number(value.toFixed(2)).toString();
