@@ -17,7 +17,7 @@ export function prune(graph: Graph): Graph {
 }
 
 /** The graph with other nodes, whose values know their new producers. */
-function withNodes(graph: Graph, nodes: readonly GraphNode[]): Graph {
+export function withNodes(graph: Graph, nodes: readonly GraphNode[]): Graph {
   const values = [...graph.values];
   nodes.forEach((node, index) => {
     node.outputs.forEach((value, output) => {
@@ -28,8 +28,8 @@ function withNodes(graph: Graph, nodes: readonly GraphNode[]): Graph {
 }
 
 /** Largest number of operands and of calls of a fused formula: beyond that registers spill and nothing is won. */
-const mostOperands = 8;
-const mostCalls = 40;
+export const mostOperands = 8;
+export const mostCalls = 40;
 
 /** Asks whether some fast algorithm takes this node with this fusion. */
 export type Accepts = (node: GraphNode, fusion: Fusion) => boolean;
@@ -62,7 +62,7 @@ export function fuse(graph: Graph, accepts: Accepts): Graph {
   );
 }
 
-function countUses(graph: Graph): Map<number, number> {
+export function countUses(graph: Graph): Map<number, number> {
   const uses = new Map<number, number>();
   const use = (value: number): void => void uses.set(value, (uses.get(value) ?? 0) + 1);
   for (const node of graph.nodes) for (const input of new Set(node.inputs)) use(input);
@@ -94,10 +94,10 @@ function absorb(
 }
 
 /** The formula with every operand replaced by what `by` says. */
-const replace = (expression: Expression, by: (index: number) => Expression): Expression =>
+export const replace = (expression: Expression, by: (index: number) => Expression): Expression =>
   rebuild(expression, (part) => (part.kind === "operand" ? by(part.index) : part));
 
-const calls = (expression: Expression): number =>
+export const calls = (expression: Expression): number =>
   expression.kind === "call" ? 1 + expression.inputs.reduce((sum, input) => sum + calls(input), 0) : 0;
 
 function joinPointwise(graph: Graph, made: GraphNode, node: GraphNode, value: number): GraphNode | null {

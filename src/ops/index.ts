@@ -4,7 +4,7 @@ import { matmulOperator } from "./matmul/index.ts";
 import { moveOperator } from "./move/index.ts";
 import { pointwiseOperator } from "./pointwise/index.ts";
 import { randomOperator } from "./random/index.ts";
-import { momentsOperator, reduceOperator } from "./reduce/index.ts";
+import { momentsOperator, reduceOperator, sumsOperator } from "./reduce/index.ts";
 import { windowOperator } from "./window/index.ts";
 
 /** Every operator: the only list. */
@@ -13,6 +13,7 @@ export const operators: readonly Operator[] = [
   windowOperator,
   pointwiseOperator,
   reduceOperator,
+  sumsOperator,
   momentsOperator,
   moveOperator,
   matmulOperator,

@@ -2,6 +2,7 @@ import type { Graph, GraphNode } from "../graph/graph.ts";
 import { hoist } from "../graph/hoist.ts";
 import { fuse, prune } from "../graph/rewrite.ts";
 import type { ChoiceRecord } from "../graph/session.ts";
+import { gatherSums } from "../graph/sums.ts";
 import type { Algorithm, Device, Fusion } from "../ops/contract.ts";
 import type { Buffer, PlannedStep } from "./buffers.ts";
 import { type Candidates, Catalogue, type Measured, offers } from "./candidates.ts";
@@ -58,7 +59,7 @@ export function prepare(traced: Graph, every: readonly Algorithm[], device: Devi
     algorithms.some(
       (algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0,
     );
-  const graph = options.fusion === false ? pruned : fuse(hoist(pruned), accepts);
+  const graph = options.fusion === false ? pruned : gatherSums(fuse(hoist(pruned), accepts));
   return { graph, candidates: new Catalogue(algorithms, device, options.measured).ofGraph(graph) };
 }
 

@@ -16,8 +16,10 @@ import type { PointwisePlan } from "../../src/ops/pointwise/index.ts";
 import { wasmPointwise } from "../../src/ops/pointwise/wasm-pointwise.ts";
 import type { RandomPlan } from "../../src/ops/random/index.ts";
 import { wasmRandom } from "../../src/ops/random/wasm-random.ts";
+import type { SumsPlan } from "../../src/ops/reduce/index.ts";
 import { wasmMoments } from "../../src/ops/reduce/wasm-moments.ts";
 import { wasmReduce } from "../../src/ops/reduce/wasm-reduce.ts";
+import { wasmSums } from "../../src/ops/reduce/wasm-sums.ts";
 import { blockedWindow, plainWindow } from "../../src/ops/window/wasm-window.ts";
 import { type Plant, withBuffers, withCode, withEmission, withFusion, withPlan, withPrologue, withSteps } from "./plant.ts";
 import { textbookVariance } from "./textbook-variance.ts";
@@ -133,7 +135,7 @@ const memory: readonly Fault[] = [
   {
     name: "strides of an input without the halo of other consumers",
     plant: withBuffers((buffers) => ({ ...buffers, inputs: bare(buffers.inputs) })),
-    into: [generalGridLinear, plainMatmul, plainMove, wasmPointwise, plainWindow, wasmReduce] as readonly Algorithm[],
+    into: [generalGridLinear, plainMatmul, plainMove, wasmPointwise, plainWindow, wasmReduce, wasmSums] as readonly Algorithm[],
     laws: oracle,
   },
   {
@@ -186,11 +188,29 @@ const memory: readonly Fault[] = [
   },
 ];
 
+const sums: readonly Fault[] = [
+  {
+    name: "sums of one pass in the opposite order",
+    plant: withPlan<SumsPlan>((plan) => ({ ...plan, expressions: [...plan.expressions].reverse() })),
+    into: every(wasmSums),
+    laws: oracle,
+  },
+  {
+    name: "an operand of a summed formula read for another",
+    plant: withPlan<SumsPlan>((plan) => ({
+      ...plan,
+      expressions: plan.expressions.map((own) => rebuild(own, (part) => (part.kind === "operand" && part.index === 1 ? operand(0) : part))),
+    })),
+    into: every(wasmSums),
+    laws: oracle,
+  },
+];
+
 const runs: readonly Fault[] = [
   {
     name: "a short batch taken for a full one",
     plant: withPrologue((f) => void f.i32(64).set(f.parameters[3])),
-    into: [wasmReduce, wasmMoments, kernelBlocked, plainMatmul] as readonly Algorithm[],
+    into: [wasmReduce, wasmMoments, wasmSums, kernelBlocked, plainMatmul] as readonly Algorithm[],
     laws: oracle,
   },
   {
@@ -292,4 +312,4 @@ const words: readonly Fault[] = [
   },
 ];
 
-export const faults: readonly Fault[] = [...geometry, ...memory, ...runs, ...values, ...words];
+export const faults: readonly Fault[] = [...geometry, ...memory, ...sums, ...runs, ...values, ...words];

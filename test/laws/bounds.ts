@@ -3,9 +3,9 @@ import type { Algorithm, Expression, Fusion, Operator } from "../../src/ops/cont
 import { compile } from "../../src/ops/expression/evaluate.ts";
 import { schedule } from "../../src/ops/expression/schedule.ts";
 import type { MovePlan } from "../../src/ops/move/index.ts";
-import { operandMap, type PointwisePlan } from "../../src/ops/pointwise/index.ts";
+import { operandMap, type PointwisePlan, pointwiseOperator } from "../../src/ops/pointwise/index.ts";
 import { eachFold } from "../../src/ops/reduce/fold.ts";
-import { type MomentsPlan, momentsOperator } from "../../src/ops/reduce/index.ts";
+import { type MomentsPlan, momentsOperator, type SumsPlan } from "../../src/ops/reduce/index.ts";
 import type { WindowPlan } from "../../src/ops/window/index.ts";
 import { epsilon, Rounding } from "./rounding.ts";
 
@@ -111,6 +111,22 @@ const pointwise: Judge = (_operator, plan, inputs) => {
   return [errors];
 };
 
+/** Rounding of the formulas, added up, and of their sum: eps (4 + sqrt n) times the sum of their absolute values. */
+const sumsOfFormulas: Judge = (_operator, given, inputs) => {
+  const { operands, expressions, input, output } = given as SumsPlan;
+  return expressions.map((expression) => {
+    const plan: PointwisePlan = { operands, expression, output: input, tile: false };
+    const [terms] = pointwiseOperator.reference(plan, inputs);
+    const [errors] = pointwise(pointwiseOperator as Operator, plan, inputs);
+    const factor = epsilon * (4 + Math.sqrt(size(input.shape) / Math.max(1, size(output.shape))));
+    const bounds = new Float64Array(size(output.shape));
+    eachFold(input.shape, output, (from, to) => {
+      if (Number.isFinite(terms[from])) bounds[to] += errors[from] + factor * Math.abs(terms[from]);
+    });
+    return bounds;
+  });
+};
+
 const judges: Readonly<Record<string, Judge>> = {
   "grid-linear": linear,
   matmul: linear,
@@ -120,6 +136,7 @@ const judges: Readonly<Record<string, Judge>> = {
   window: (operator, plan, inputs) => ((plan as WindowPlan).role === "scatter" ? linear : exact)(operator, plan, inputs),
   random: exact,
   moments: statistics,
+  sums: sumsOfFormulas,
   pointwise,
 };
 
@@ -192,6 +209,7 @@ export const isIntegral = (expression: Expression): boolean =>
 /** Whether small integers give exactly the oracle's result. */
 export function isExactOnIntegers(operator: Operator, plan: unknown): boolean {
   if (operator.name === "moments") return false;
+  if (operator.name === "sums") return (plan as SumsPlan).expressions.every(isIntegral);
   return operator.name !== "pointwise" || isIntegral((plan as PointwisePlan).expression);
 }
 

@@ -4,9 +4,9 @@ import { addScaled, countUp, emitGroup, setMinimum } from "../units.ts";
 import { emitBox, type FoldKernel, type LoopAxis } from "./fold-code.ts";
 import type { FoldBox, FoldWalk } from "./fold-walk.ts";
 
-/** What one chunk folds: where its input begins, where its own cells of the slot are, how much there is. */
+/** What one chunk folds: where its inputs begin, where its own cells of the slot are, how much there is. */
 export interface Portion {
-  readonly input: Local;
+  readonly inputs: readonly Local[];
   /** First own cell of the slot's first array. */
   readonly slot: Local;
   /** Own cells. */
@@ -33,11 +33,12 @@ interface Place {
   readonly positions: Local | null;
 }
 
-/** Walks the chunks of a routine whose operands are the input and the slots, `arrays` arrays of cells in each slot. */
+/** Walks the chunks of a routine whose operands are the inputs and the slots, `arrays` arrays of cells in each slot. */
 export function emitPortions(f: FunctionBuilder, walk: FoldWalk, arrays: number, body: (portion: Portion) => void): void {
   const [, chunk, end] = f.parameters;
   const { part, examples: mode } = walk;
-  const [input, slot, partIndex, group, first] = f.locals("i32", 5);
+  const [slot, partIndex, group, first] = f.locals("i32", 4);
+  const inputs = f.locals("i32", walk.streams.length);
   const dealt = part.count > 1;
   const at: Place = { part: partIndex, group, first, start: dealt ? f.local("i32") : null, positions: dealt ? f.local("i32") : null };
   const words = dealt && !part.folded ? f.local("i32") : walk.cells;
@@ -46,15 +47,15 @@ export function emitPortions(f: FunctionBuilder, walk: FoldWalk, arrays: number,
     const beyond = emitPlace(f, walk, at);
     if (typeof words !== "number" && at.positions !== null)
       f.get(at.positions).i32(walk.boxes[0].axes[part.axis].out).op("i32.mul").set(words);
-    const portion = { input, slot, words, positions: at.positions };
+    const portion = { inputs, slot, words, positions: at.positions };
     if (mode === "kept") {
       countUp(f, first, beyond, () => {
-        emitAddresses(f, walk, arrays, at, input, slot);
+        emitAddresses(f, walk, arrays, at, inputs, slot);
         body({ ...portion, examples: null });
       });
       return;
     }
-    emitAddresses(f, walk, arrays, at, input, slot);
+    emitAddresses(f, walk, arrays, at, inputs, slot);
     if (count !== null) f.get(beyond).get(first).op("i32.sub").set(count);
     body({ ...portion, examples: count });
   });
@@ -89,19 +90,21 @@ function emitPlace(f: FunctionBuilder, { part, examples: mode, group }: FoldWalk
 }
 
 /** Sets where the input and the own cells of the slot begin. */
-function emitAddresses(f: FunctionBuilder, walk: FoldWalk, arrays: number, at: Place, input: Local, slot: Local): void {
+function emitAddresses(f: FunctionBuilder, walk: FoldWalk, arrays: number, at: Place, inputs: readonly Local[], slot: Local): void {
   const [table] = f.parameters;
   const { part, examples: mode } = walk;
   const axis = walk.boxes[0].axes[part.axis];
-  f.get(table)
-    .memory("i32.load")
-    .i32(4 * walk.origin)
-    .op("i32.add");
-  if (mode !== "none") addScaled(f, at.first, 4 * walk.exampleStep);
-  if (at.start !== null) addScaled(f, at.start, 4 * axis.in);
-  f.set(input);
+  walk.streams.forEach(({ origin, exampleStep }, t) => {
+    f.get(table)
+      .memory("i32.load", 4 * t)
+      .i32(4 * origin)
+      .op("i32.add");
+    if (mode !== "none" && exampleStep > 0) addScaled(f, at.first, 4 * exampleStep);
+    if (at.start !== null && axis.in[t] > 0) addScaled(f, at.start, 4 * axis.in[t]);
+    f.set(inputs[t]);
+  });
   const slotBytes = 4 * walk.cells * arrays;
-  f.get(table).memory("i32.load", 4);
+  f.get(table).memory("i32.load", 4 * walk.streams.length);
   if (mode !== "none") addScaled(f, mode === "kept" ? at.first : at.group, slotBytes * (part.folded ? part.count : 1));
   if (part.folded) addScaled(f, at.part, slotBytes);
   else if (at.start !== null) addScaled(f, at.start, 4 * axis.out);
@@ -110,12 +113,14 @@ function emitAddresses(f: FunctionBuilder, walk: FoldWalk, arrays: number, at: P
 
 /** Runs a kernel over all cells of a portion; `slot` is the array that it writes to. */
 export function emitFoldBoxes(f: FunctionBuilder, walk: FoldWalk, portion: Portion, kernel: FoldKernel): void {
-  const from = f.local("i32");
+  const from = f.locals("i32", portion.inputs.length);
   for (const box of walk.boxes) {
-    f.get(portion.input)
-      .i32(4 * box.start)
-      .op("i32.add")
-      .set(from);
+    portion.inputs.forEach((input, t) => {
+      f.get(input)
+        .i32(4 * box.start[t])
+        .op("i32.add")
+        .set(from[t]);
+    });
     emitBox(f, loopAxes(f, walk, box, portion), from, portion.slot, kernel);
   }
 }
@@ -124,12 +129,14 @@ function loopAxes(f: FunctionBuilder, walk: FoldWalk, box: FoldBox, { examples, 
   const axes: LoopAxis[] = box.axes.map((axis, i) => (positions !== null && i === walk.part.axis ? { ...axis, extent: positions } : axis));
   if (examples === null) return axes;
   const [only] = box.axes;
-  if (box.axes.length === 1 && only.out === 0 && positions === null && walk.exampleStep === only.extent) {
+  const steps = walk.streams.map(({ exampleStep }) => exampleStep);
+  const goesOn = only.in.every((step, t) => steps[t] === step * only.extent);
+  if (box.axes.length === 1 && only.out === 0 && positions === null && goesOn) {
     const all = f.local("i32");
     f.get(examples).i32(only.extent).op("i32.mul").set(all);
-    return [{ extent: all, in: 1, out: 0 }];
+    return [{ extent: all, in: only.in, out: 0 }];
   }
-  return [{ extent: examples, in: walk.exampleStep, out: 0 }, ...axes];
+  return [{ extent: examples, in: steps, out: 0 }, ...axes];
 }
 
 /** Cells of a result that are one chunk of the step that adds the slots. */

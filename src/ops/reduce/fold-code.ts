@@ -5,52 +5,77 @@ import { emitRun } from "../walk.ts";
 /** An axis whose extent may be known at run time only. */
 export interface LoopAxis {
   readonly extent: number | Local;
-  readonly in: number;
+  readonly in: readonly number[];
   readonly out: number;
+}
+
+/** What inputs are read by: pointers, and words from cell to cell along a run (1, or 0 where one cell serves the whole run). */
+export interface Inputs {
+  readonly pointers: readonly Local[];
+  readonly moves: readonly number[];
 }
 
 /** What is done with cells: rows that are folded position by position, or a run that is folded into one cell. */
 export interface FoldKernel {
-  /** Adds `rows` (8, 4, 2 or 1) rows, `step` words apart, at the input pointer into the row at the output pointer. */
-  rows(input: Local, output: Local, rows: number, step: number, run: number | Local): void;
+  /** Adds `rows` (8, 4, 2 or 1) rows, `steps` words apart, at the input pointers into the row at the output pointer. */
+  rows(inputs: Inputs, output: Local, rows: number, steps: readonly number[], run: number | Local): void;
   /** Folds a run of at most 512 cells into the cell at the output pointer. */
-  run(input: Local, output: Local, run: number | Local): void;
+  run(inputs: Inputs, output: Local, run: number | Local): void;
 }
 
 const pushExtent = (f: FunctionBuilder, extent: number | Local): FunctionBuilder =>
   typeof extent === "number" ? f.i32(extent) : f.get(extent);
 
-/** Walks a box; `input` and `output` are left as they were. */
-export function emitBox(f: FunctionBuilder, axes: readonly LoopAxis[], input: Local, output: Local, kernel: FoldKernel): void {
+/** Walks a box; `inputs` and `output` are left as they were. */
+export function emitBox(f: FunctionBuilder, axes: readonly LoopAxis[], inputs: readonly Local[], output: Local, kernel: FoldKernel): void {
   const run = axes[axes.length - 1];
   const outer = axes.slice(0, -1);
   const rowAxis = run.out === 0 ? -1 : outer.findLastIndex(({ out }) => out === 0);
-  const rows = rowAxis < 0 ? { extent: 1, in: 0, out: 0 } : outer[rowAxis];
+  const rows = rowAxis < 0 ? { extent: 1, in: inputs.map(() => 0), out: 0 } : outer[rowAxis];
   const loops = outer.filter((_, axis) => axis !== rowAxis);
-  const inner = (from: Local, to: Local): void =>
-    run.out === 0 ? emitFoldedRun(f, from, to, run.extent, kernel) : emitRows(f, from, to, rows, run.extent, kernel);
-  emitLoops(f, loops, input, output, inner);
+  const inner = (pointers: readonly Local[], to: Local): void => {
+    const from: Inputs = { pointers, moves: run.in };
+    if (run.out === 0) emitFoldedRun(f, from, to, run.extent, kernel);
+    else emitRows(f, from, to, rows, run.extent, kernel);
+  };
+  emitLoops(f, loops, inputs, output, inner);
+}
+
+/** Copies of pointers, to be moved on. */
+function copies(f: FunctionBuilder, pointers: readonly Local[]): Local[] {
+  return pointers.map((pointer) => {
+    const copy = f.local("i32");
+    f.get(pointer).set(copy);
+    return copy;
+  });
+}
+
+function advanceAll(f: FunctionBuilder, pointers: readonly Local[], words: readonly number[]): void {
+  pointers.forEach((pointer, t) => {
+    if (words[t] !== 0) advance(f, pointer, 4 * words[t]);
+  });
 }
 
 function emitLoops(
   f: FunctionBuilder,
   axes: readonly LoopAxis[],
-  input: Local,
+  inputs: readonly Local[],
   output: Local,
-  inner: (input: Local, output: Local) => void,
+  inner: (inputs: readonly Local[], output: Local) => void,
 ): void {
   if (axes.length === 0) {
-    inner(input, output);
+    inner(inputs, output);
     return;
   }
   const [axis, ...rest] = axes;
-  const [left, from, to] = f.locals("i32", 3);
-  f.get(input).set(from).get(output).set(to);
+  const [left, to] = f.locals("i32", 2);
+  const from = copies(f, inputs);
+  f.get(output).set(to);
   pushExtent(f, axis.extent).tee(left);
   f.if(() => {
     f.loop((again) => {
       emitLoops(f, rest, from, to, inner);
-      advance(f, from, 4 * axis.in);
+      advanceAll(f, from, axis.in);
       advance(f, to, 4 * axis.out);
       f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
     });
@@ -58,13 +83,17 @@ function emitLoops(
 }
 
 /** Rows by eights, then by 4, 2 and 1: their sum is a tree, so that rounding grows with rows / 8. */
-function emitRows(f: FunctionBuilder, input: Local, output: Local, axis: LoopAxis, run: number | Local, kernel: FoldKernel): void {
-  const [from, left] = f.locals("i32", 2);
+function emitRows(f: FunctionBuilder, inputs: Inputs, output: Local, axis: LoopAxis, run: number | Local, kernel: FoldKernel): void {
+  const left = f.local("i32");
+  const pointers = copies(f, inputs.pointers);
   const go = (rows: number): void => {
-    kernel.rows(from, output, rows, axis.in, run);
-    advance(f, from, 4 * axis.in * rows);
+    kernel.rows({ ...inputs, pointers }, output, rows, axis.in, run);
+    advanceAll(
+      f,
+      pointers,
+      axis.in.map((step) => step * rows),
+    );
   };
-  f.get(input).set(from);
   pushExtent(f, axis.extent).i32(3).op("i32.shr_u").tee(left);
   f.if(() => {
     f.loop((again) => {
@@ -86,20 +115,24 @@ function emitRows(f: FunctionBuilder, input: Local, output: Local, axis: LoopAxi
 /** Cells of a run that are added before the sum goes to memory: keeps rounding below that of a plain sum. */
 const runPiece = 512;
 
-function emitFoldedRun(f: FunctionBuilder, input: Local, output: Local, run: number | Local, kernel: FoldKernel): void {
+function emitFoldedRun(f: FunctionBuilder, inputs: Inputs, output: Local, run: number | Local, kernel: FoldKernel): void {
   if (typeof run === "number" && run <= runPiece) {
-    kernel.run(input, output, run);
+    kernel.run(inputs, output, run);
     return;
   }
-  const [from, left, count] = f.locals("i32", 3);
-  f.get(input).set(from);
+  const [left, count] = f.locals("i32", 2);
+  const pointers = copies(f, inputs.pointers);
   pushExtent(f, run).set(left);
   f.block((exit) => {
     f.get(left).op("i32.eqz").branchIf(exit);
     f.loop((again) => {
       f.get(left).i32(runPiece).get(left).i32(runPiece).op("i32.lt_u", "select").set(count);
-      kernel.run(from, output, count);
-      advance(f, from, 4 * runPiece);
+      kernel.run({ ...inputs, pointers }, output, count);
+      advanceAll(
+        f,
+        pointers,
+        inputs.moves.map((move) => move * runPiece),
+      );
       f.get(left).get(count).op("i32.sub").tee(left).branchIf(again);
     });
   });
@@ -128,19 +161,21 @@ function emitLaneSum(f: FunctionBuilder, vector: Local): void {
 /** A row operation over vectors at two pointers; stores of one or two cells at the end of a row go by lanes. */
 export interface RowCode {
   /** Sets the result for the vector `index` from the pointers. */
-  compute(input: Local, output: Local, index: number): void;
+  compute(inputs: readonly Local[], output: Local, index: number): void;
   /** Locals to be stored behind the output pointer, with their byte offsets. */
   readonly stores: readonly { readonly offset: number; vector(index: number): Local }[];
 }
 
-export function emitRow(f: FunctionBuilder, input: Local, output: Local, run: number | Local, code: RowCode): void {
-  const [from, to] = f.locals("i32", 2);
-  f.get(input).set(from).get(output).set(to);
+/** Pointers that move along a run. */
+const moving = (pointers: readonly Local[], moves: readonly number[]): { local: Local; bytes: number }[] =>
+  pointers.flatMap((local, t) => (moves[t] > 0 ? [{ local, bytes: 4 * moves[t] }] : []));
+
+export function emitRow(f: FunctionBuilder, inputs: Inputs, output: Local, run: number | Local, code: RowCode): void {
+  const from = copies(f, inputs.pointers);
+  const to = f.local("i32");
+  f.get(output).set(to);
   emitRun(f, run, {
-    pointers: [
-      { local: from, bytes: 4 },
-      { local: to, bytes: 4 },
-    ],
+    pointers: [...moving(from, inputs.moves), { local: to, bytes: 4 }],
     vectors: (count) => {
       for (let index = 0; index < count; index++) code.compute(from, to, index);
       for (const { offset, vector } of code.stores)
@@ -159,18 +194,17 @@ export function emitRow(f: FunctionBuilder, input: Local, output: Local, run: nu
   });
 }
 
-/** A run over vectors and single cells; `vector` takes the byte offset of a vector, `cell` that of a cell. */
+/** A run over vectors and single cells; `vector` takes the number of a vector, `cell` the byte offset of a cell. */
 export function emitFold(
   f: FunctionBuilder,
-  input: Local,
+  inputs: Inputs,
   run: number | Local,
-  vector: (from: Local, index: number) => void,
-  cell: (from: Local, offset: number) => void,
+  vector: (from: readonly Local[], index: number) => void,
+  cell: (from: readonly Local[], offset: number) => void,
 ): void {
-  const from = f.local("i32");
-  f.get(input).set(from);
+  const from = copies(f, inputs.pointers);
   emitRun(f, run, {
-    pointers: [{ local: from, bytes: 4 }],
+    pointers: moving(from, inputs.moves),
     vectors: (count) => {
       for (let index = 0; index < count; index++) vector(from, index);
     },
@@ -190,32 +224,57 @@ export function emitTotal(f: FunctionBuilder, totals: readonly Local[], rest: Lo
   f.get(rest).op("f32.add", "f32.add").memory("f32.store", offset);
 }
 
-/** The kernel of sums. */
+/** The kernel of plain sums of one input. */
 export function sumKernel(f: FunctionBuilder): FoldKernel {
-  const results = f.locals("v128", 4);
-  const tail = f.local("f32");
-  const load = (from: Local, offset: number) => (): void => void f.get(from).memory("v128.load", offset);
+  return sumsKernel(f, 1, 0, (_, { from, offset }) => f.get(from[0]).memory("v128.load", offset[0]));
+}
+
+/** Where a vector of terms is read: pointers and byte offsets from them. */
+export interface TermPlace {
+  readonly from: readonly Local[];
+  readonly offset: readonly number[];
+}
+
+/** The kernel of several sums over the same cells; `term` pushes four terms of one of them. Results lie `arrayBytes` apart. */
+export function sumsKernel(
+  f: FunctionBuilder,
+  sums: number,
+  arrayBytes: number,
+  term: (sum: number, place: TermPlace, moves: readonly number[]) => void,
+): FoldKernel {
+  const results = Array.from({ length: sums }, () => f.locals("v128", 4));
+  const tails = f.locals("f32", sums);
   return {
-    rows: (input, output, rows, step, run) =>
-      emitRow(f, input, output, run, {
-        compute: (from, to, index) => {
-          load(to, 16 * index)();
-          const terms = Array.from({ length: rows }, (_, row) => load(from, 4 * step * row + 16 * index));
-          emitTree(f, terms);
-          f.op("f32x4.add").set(results[index]);
-        },
-        stores: [{ offset: 0, vector: (index) => results[index] }],
+    rows: (inputs, output, rows, steps, run) =>
+      emitRow(f, inputs, output, run, {
+        compute: (from, to, index) =>
+          results.forEach((vectors, sum) => {
+            f.get(to).memory("v128.load", sum * arrayBytes + 16 * index);
+            const at = (row: number): number[] => steps.map((step, t) => 4 * step * row + 16 * inputs.moves[t] * index);
+            const terms = Array.from({ length: rows }, (_, row) => (): void => term(sum, { from, offset: at(row) }, inputs.moves));
+            emitTree(f, terms);
+            f.op("f32x4.add").set(vectors[index]);
+          }),
+        stores: results.map((vectors, sum) => ({ offset: sum * arrayBytes, vector: (index) => vectors[index] })),
       }),
-    run: (input, output, run) => {
-      for (const result of results) f.f32x4(0).set(result);
-      f.f32(0).set(tail);
-      const vector = (from: Local, index: number): void => {
-        load(from, 16 * index)();
-        f.get(results[index]).op("f32x4.add").set(results[index]);
-      };
-      const single = (from: Local, offset: number): void => void f.get(tail).get(from).memory("f32.load", offset).op("f32.add").set(tail);
-      emitFold(f, input, run, vector, single);
-      emitTotal(f, results, tail, output, 0);
+    run: (inputs, output, run) => {
+      for (const vectors of results) for (const vector of vectors) f.f32x4(0).set(vector);
+      for (const tail of tails) f.f32(0).set(tail);
+      const vector = (from: readonly Local[], index: number): void =>
+        results.forEach((vectors, sum) => {
+          term(sum, { from, offset: inputs.moves.map((move) => 16 * move * index) }, inputs.moves);
+          f.get(vectors[index]).op("f32x4.add").set(vectors[index]);
+        });
+      const single = (from: readonly Local[], offset: number): void =>
+        tails.forEach((tail, sum) => {
+          f.get(tail);
+          term(sum, { from, offset: inputs.moves.map((move) => move * offset) }, inputs.moves);
+          f.lane("f32x4.extract_lane", 0).op("f32.add").set(tail);
+        });
+      emitFold(f, inputs, run, vector, single);
+      results.forEach((vectors, sum) => {
+        emitTotal(f, vectors, tails[sum], output, sum * arrayBytes);
+      });
     },
   };
 }
@@ -224,5 +283,5 @@ export function sumKernel(f: FunctionBuilder): FoldKernel {
 export function emitZero(f: FunctionBuilder, at: Local, words: number | Local): void {
   const zero = f.local("v128");
   f.f32x4(0).set(zero);
-  emitRow(f, at, at, words, { compute: () => {}, stores: [{ offset: 0, vector: () => zero }] });
+  emitRow(f, { pointers: [], moves: [] }, at, words, { compute: () => {}, stores: [{ offset: 0, vector: () => zero }] });
 }

@@ -3,26 +3,32 @@ import type { Layout } from "../contract.ts";
 import { channelAxis, place } from "../layout.ts";
 import { coalesce, type Move } from "../walk.ts";
 
-/** One axis of the input: `out` words from cell to cell of the result, 0 where the cells are folded into one. */
+/** One axis of the inputs: words from cell to cell of each, and `out` words in the result, 0 where the cells are folded into one. */
 export interface FoldAxis {
   readonly extent: number;
-  readonly in: number;
+  readonly in: readonly number[];
   readonly out: number;
+}
+
+/** How one input is met along the axes of the cells that are folded: block axis, axes behind it, lanes. A step of 0 repeats it. */
+export interface FoldStream {
+  readonly origin: number;
+  readonly exampleStep: number;
+  readonly steps: readonly number[];
 }
 
 /** Part of the input that is folded along straight axes; the last of them moves by one word. */
 export interface FoldBox {
   readonly axes: readonly FoldAxis[];
-  /** Words from the first interior cell of an example. */
-  readonly start: number;
+  /** Words from the first interior cell of an example, in each input. */
+  readonly start: readonly number[];
 }
 
 /** How the work is dealt: examples by `group`, each in `parts` along one axis; partial results of a chunk lie in a slot. */
 export interface FoldWalk {
   readonly examples: "kept" | "folded" | "none";
   readonly boxes: readonly FoldBox[];
-  readonly origin: number;
-  readonly exampleStep: number;
+  readonly streams: readonly FoldStream[];
   /** Words of one array of a slot: the result's cells (of one example where examples are kept), spare lanes included. */
   readonly cells: number;
   /** Input cells of one example that are folded into one cell. */
@@ -64,45 +70,54 @@ function alignedExtents(input: TensorType, output: TensorType): number[] {
 /** Words of a chunk's input: large enough to be worth a call, small enough for some parallelism. */
 const chunkWords = (total: number, most: number): number => Math.max(8192, Math.min(most, Math.ceil(total / 8)));
 
-/** Works out boxes, chunks and slots. `most` is the largest number of input words of a chunk. */
-export function walkFold(input: TensorType, layout: Layout, output: TensorType, most: number): FoldWalk {
+/** A value that is folded cell by cell. */
+export function streamOf(type: TensorType, layout: Layout): FoldStream {
+  const at = place(type, layout);
+  return { origin: at.origin, exampleStep: type.batched ? at.exampleStride : 0, steps: [at.blockStride, ...at.strides, 1] };
+}
+
+/** Works out boxes, chunks and slots of inputs that are folded as cells of the type `input`. `most` is the largest number of its words in a chunk. */
+export function walkFold(input: TensorType, block: number, streams: readonly FoldStream[], output: TensorType, most: number): FoldWalk {
+  const layout: Layout = { block, halo: [], fill: 0 };
   const at = place(input, layout);
   const first = channelAxis(input);
   const extents = alignedExtents(input, output).slice(first);
   const examples = !input.batched ? "none" : output.batched ? "kept" : "folded";
   const whole = [at.blocks, ...at.extents, layout.block];
   const kept = layout.block === 1 ? [...(extents.length === 0 ? [1] : extents), 1] : [at.blocks, ...extents.slice(1), layout.block];
-  const steps = [at.blockStride, ...at.strides, 1];
   const cells = size(kept);
-  const boxes = boxesOf(whole, kept, steps);
+  const boxes = boxesOf(whole, kept, streams);
   const exampleWords = size(whole);
   const common = {
     examples,
     boxes,
-    origin: at.origin,
-    exampleStep: input.batched ? at.exampleStride : 0,
+    streams,
     cells,
     folded: size(whole) / cells,
   } as const;
   return { ...common, ...deal(boxes, examples, input.batched ? input.shape[0] : 1, exampleWords, cells, most) };
 }
 
-function boxesOf(whole: readonly number[], kept: readonly number[], steps: readonly number[]): FoldBox[] {
-  let boxes: { axes: FoldAxis[]; start: number }[] = [{ axes: [], start: 0 }];
+function boxesOf(whole: readonly number[], kept: readonly number[], streams: readonly FoldStream[]): FoldBox[] {
+  let boxes: { axes: FoldAxis[]; start: readonly number[] }[] = [{ axes: [], start: streams.map(() => 0) }];
   const outSteps = kept.map((_, axis) => size(kept.slice(axis + 1)));
   whole.forEach((extent, axis) => {
-    const [own, step, out] = [kept[axis], steps[axis], outSteps[axis]];
+    const [own, out] = [kept[axis], outSteps[axis]];
+    const step = streams.map(({ steps }) => steps[axis]);
     const turns = Math.floor(extent / own);
     const rest = extent - turns * own;
     const repeated: FoldAxis[] = [
-      { extent: turns, in: own * step, out: 0 },
+      { extent: turns, in: step.map((words) => own * words), out: 0 },
       { extent: own, in: step, out },
     ];
     const main = boxes.map((box) => ({ axes: [...box.axes, ...repeated], start: box.start }));
     const last =
       rest === 0
         ? []
-        : boxes.map((box) => ({ axes: [...box.axes, { extent: rest, in: step, out }], start: box.start + turns * own * step }));
+        : boxes.map((box) => ({
+            axes: [...box.axes, { extent: rest, in: step, out }],
+            start: box.start.map((words, t) => words + turns * own * step[t]),
+          }));
     boxes = [...main, ...last];
   });
   return boxes.map(({ axes, start }) => ({ axes: joinAxes(axes), start }));
@@ -110,9 +125,14 @@ function boxesOf(whole: readonly number[], kept: readonly number[], steps: reado
 
 function joinAxes(axes: readonly FoldAxis[]): FoldAxis[] {
   const move = (extent: number, step: number): Move => ({ extent: step === 0 ? 1 : extent, step });
-  const moves = [axes.map((axis) => move(axis.extent, axis.in)), axes.map((axis) => move(axis.extent, axis.out))];
-  const joined = coalesce({ extents: axes.map(({ extent }) => extent), moves, runSteps: [1, 1] });
-  return joined.extents.map((extent, axis) => ({ extent, in: joined.moves[0][axis].step, out: joined.moves[1][axis].step }));
+  const inputs = axes[0].in.map((_, t) => axes.map((axis) => move(axis.extent, axis.in[t])));
+  const moves = [...inputs, axes.map((axis) => move(axis.extent, axis.out))];
+  const joined = coalesce({ extents: axes.map(({ extent }) => extent), moves, runSteps: moves.map(() => 1) });
+  return joined.extents.map((extent, axis) => ({
+    extent,
+    in: inputs.map((_, t) => joined.moves[t][axis].step),
+    out: joined.moves[inputs.length][axis].step,
+  }));
 }
 
 const undivided: FoldPart = { axis: -1, extent: 1, size: 1, count: 1, folded: false };

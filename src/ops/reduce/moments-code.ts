@@ -2,11 +2,14 @@ import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import { multiplyAdd } from "../../emit/wasm/vectors.ts";
 import { emitRun } from "../walk.ts";
 import { emitFoldBoxes, type Merge, type Portion } from "./fold-chunks.ts";
-import { emitFold, emitRow, emitTotal, emitTree, emitZero, type FoldKernel, sumKernel } from "./fold-code.ts";
+import { emitFold, emitRow, emitTotal, emitTree, emitZero, type FoldKernel, type Inputs, sumKernel } from "./fold-code.ts";
 import type { FoldWalk } from "./fold-walk.ts";
 
 /** Arrays of a slot: mean, sum of deviations from it (then unused), sum of squared deviations. */
 export const momentArrays = 3;
+
+/** A row of a slot as an input. */
+const one = (pointer: Local): Inputs => ({ pointers: [pointer], moves: [1] });
 
 /** Locals of the kernel of deviations: totals by vector, deviations by row. */
 interface Totals {
@@ -27,15 +30,15 @@ function deviationKernel(f: FunctionBuilder, fma: boolean, arrayBytes: number): 
     arrayBytes,
   };
   return {
-    rows: (input, output, rows, step, run) =>
-      emitRow(f, input, output, run, {
-        compute: (from, to, index) => emitDeviations(f, totals, from, to, rows, step, 16 * index, index),
+    rows: (inputs, output, rows, [step], run) =>
+      emitRow(f, inputs, output, run, {
+        compute: ([from], to, index) => emitDeviations(f, totals, from, to, rows, step, 16 * index, index),
         stores: [
           { offset: arrayBytes, vector: (index) => totals.sums[index] },
           { offset: 2 * arrayBytes, vector: (index) => totals.squares[index] },
         ],
       }),
-    run: (input, output, run) => emitDeviationRun(f, totals, fma, input, output, run),
+    run: (inputs, output, run) => emitDeviationRun(f, totals, fma, inputs, output, run),
   };
 }
 
@@ -68,13 +71,13 @@ function emitDeviations(
 }
 
 /** A run that belongs to one mean. */
-function emitDeviationRun(f: FunctionBuilder, totals: Totals, fma: boolean, input: Local, output: Local, run: number | Local): void {
+function emitDeviationRun(f: FunctionBuilder, totals: Totals, fma: boolean, inputs: Inputs, output: Local, run: number | Local): void {
   const { sums, squares, deviations, mean, arrayBytes } = totals;
   const [tail, tailSquare, cell] = f.locals("f32", 3);
   for (const total of [...sums, ...squares]) f.f32x4(0).set(total);
   f.f32(0).set(tail).f32(0).set(tailSquare);
   f.get(output).memory("v128.load32_splat").set(mean);
-  const vector = (from: Local, index: number): void => {
+  const vector = ([from]: readonly Local[], index: number): void => {
     const deviation = deviations[index];
     f.get(from).memory("v128.load", 16 * index);
     f.get(mean).op("f32x4.sub").set(deviation);
@@ -87,11 +90,11 @@ function emitDeviationRun(f: FunctionBuilder, totals: Totals, fma: boolean, inpu
       () => f.get(deviation),
     );
   };
-  const single = (from: Local, offset: number): void => {
+  const single = ([from]: readonly Local[], offset: number): void => {
     f.get(from).memory("f32.load", offset).get(output).memory("f32.load").op("f32.sub").tee(cell).get(tail).op("f32.add").set(tail);
     f.get(cell).get(cell).op("f32.mul").get(tailSquare).op("f32.add").set(tailSquare);
   };
-  emitFold(f, input, run, vector, single);
+  emitFold(f, inputs, run, vector, single);
   emitTotal(f, sums, tail, output, arrayBytes);
   emitTotal(f, squares, tailSquare, output, 2 * arrayBytes);
 }
@@ -125,8 +128,8 @@ export function emitMoments(f: FunctionBuilder, walk: FoldWalk, fma: boolean, po
   emitFoldBoxes(f, walk, portion, sumKernel(f));
   pushCount(f, walk, portion.examples, portion.positions);
   f.op("f32x4.splat").set(count);
-  emitRow(f, portion.slot, portion.slot, portion.words, {
-    compute: (from, _, index) =>
+  emitRow(f, one(portion.slot), portion.slot, portion.words, {
+    compute: ([from], _, index) =>
       f
         .get(from)
         .memory("v128.load", 16 * index)
@@ -136,8 +139,8 @@ export function emitMoments(f: FunctionBuilder, walk: FoldWalk, fma: boolean, po
     stores: [{ offset: 0, vector: (index) => results[0][index] }],
   });
   emitFoldBoxes(f, walk, portion, deviationKernel(f, fma, arrayBytes));
-  emitRow(f, portion.slot, portion.slot, portion.words, {
-    compute: (from, _, index) => {
+  emitRow(f, one(portion.slot), portion.slot, portion.words, {
+    compute: ([from], _, index) => {
       f.get(from)
         .memory("v128.load", arrayBytes + 16 * index)
         .get(count)
@@ -209,8 +212,8 @@ export function emitMomentsMerge(f: FunctionBuilder, walk: FoldWalk, { slots, st
 /** Divides a row by a number in all lanes. */
 function emitScale(f: FunctionBuilder, at: Local, words: number | Local, by: Local): void {
   const results = f.locals("v128", 4);
-  emitRow(f, at, at, words, {
-    compute: (from, _, index) =>
+  emitRow(f, one(at), at, words, {
+    compute: ([from], _, index) =>
       f
         .get(from)
         .memory("v128.load", 16 * index)

@@ -8,7 +8,21 @@ import { gradients } from "../../graph/differentiate.ts";
 import type { GraphTracer } from "../../graph/trace.ts";
 import type { Value } from "../contract.ts";
 import { reduceOptions } from "./fold.ts";
-import { logSoftmax, logSumExp, max, mean, min, moments, momentsOperator, reduceOperator, softmax, sum, variance } from "./index.ts";
+import {
+  logSoftmax,
+  logSumExp,
+  max,
+  mean,
+  min,
+  moments,
+  momentsOperator,
+  reduceOperator,
+  softmax,
+  sum,
+  sumsOperator,
+  sumsOptions,
+  variance,
+} from "./index.ts";
 
 const x = tensorType([2, 2, 3], true);
 const cells = [1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60];
@@ -110,6 +124,21 @@ test("lines, types, oracle and gradients of problems and samples", () => {
     });
     checkOperator(momentsOperator, plan, optionsOf, (own, stream) => normals([own.input], stream), 3);
   }
+  for (const plan of [...problemPlans("reduce", sumsOperator, 400), ...Array.from({ length: 30 }, () => sumsOperator.sample(draws))]) {
+    checkOperator(sumsOperator, plan, sumsOptions, (own, stream) => normals(own.operands, stream), 3);
+  }
+});
+
+test("sums of formulas in one pass: sum(G) and sum(G (x - mean)) for each channel", () => {
+  const plan = sumsOperator.parse("sums n2 | nx2x2,nx2x2,2x1 | 2x1 | 0; multiply(subtract(1,2),0)");
+  const [gradient, x, mean] = [
+    [1, 2, 3, 4, 5, 6, 7, 8],
+    [1, 1, 2, 2, 3, 3, 4, 4],
+    [2, 3],
+  ].map((cells) => Float64Array.from(cells));
+  const [sums, products] = sumsOperator.reference(plan, [gradient, x, mean]);
+  assert.deepEqual([...sums], [14, 22]);
+  assert.deepEqual([...products], [-1 - 2 + 5 + 6, -3 - 4 + 7 + 8]);
 });
 
 test("moments at mean 1000 keep the deviation", () => {

@@ -1,6 +1,6 @@
 import type { Algorithm, Buffers, Device, Emission, OperandRef, StepSpec } from "../contract.ts";
 import { emitMerges, emitPortions, foldChunks, mergeChunks, slotCount } from "./fold-chunks.ts";
-import { refuseBlocks, walkFold } from "./fold-walk.ts";
+import { refuseBlocks, streamOf, walkFold } from "./fold-walk.ts";
 import { type MomentsPlan, momentsOperator } from "./moments.ts";
 import { emitMoments, emitMomentsMerge, momentArrays } from "./moments-code.ts";
 import { foldEstimate, foldKey, foldLayouts, targetsOf } from "./wasm-reduce.ts";
@@ -23,7 +23,7 @@ export const wasmMoments: Algorithm<MomentsPlan> = {
 
 function emitMomentSteps(plan: MomentsPlan, buffers: Buffers, _: unknown, device: Device): Emission {
   const { input, output } = plan;
-  const walk = walkFold(input, buffers.inputs[0], output, most);
+  const walk = walkFold(input, buffers.inputs[0].block, [streamOf(input, buffers.inputs[0])], output, most);
   const key = foldKey(wasmMoments.id, momentsOperator.line(plan), input, buffers, walk, device);
   const { refs, temporaries, copies, words } = targetsOf(output, buffers.outputs, 1, device);
   const slots: OperandRef = { of: "temporary", index: 0, access: "read" };

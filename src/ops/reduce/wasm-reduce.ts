@@ -1,12 +1,13 @@
 import type { TensorType } from "../../base/types.ts";
+import type { FunctionBuilder } from "../../emit/wasm/function.ts";
 import type { Algorithm, Buffers, Device, Emission, Layout, LayoutChoice, OperandRef, StepSpec } from "../contract.ts";
 import { conversion } from "../convert/index.ts";
 import { blockedLayout, place, plainLayout, preferredBlock, printLayout } from "../layout.ts";
 import { printTypes } from "../line.ts";
 import { printReduce, type ReducePlan } from "./fold.ts";
 import { emitFoldBoxes, emitMerges, emitPortions, foldChunks, mergeChunks, slotCount } from "./fold-chunks.ts";
-import { emitBox, emitZero, sumKernel } from "./fold-code.ts";
-import { type FoldWalk, refuseBlocks, walkFold } from "./fold-walk.ts";
+import { emitBox, emitZero, type FoldKernel, sumKernel } from "./fold-code.ts";
+import { type FoldWalk, refuseBlocks, streamOf, walkFold } from "./fold-walk.ts";
 
 /** Input words of a chunk: 0.5 MiB. */
 const most = 131072;
@@ -93,63 +94,96 @@ export function foldKey(
   ].join(" | ");
 }
 
-function emitReduce(plan: ReducePlan, buffers: Buffers, _: unknown, device: Device): Emission {
-  const { input, output } = plan;
-  const walk = walkFold(input, buffers.inputs[0], output, most);
-  const key = foldKey(wasmReduce.id, printReduce(plan), input, buffers, walk, device);
-  const examples = input.batched ? input.shape[0] : 1;
-  const source: OperandRef = { of: "input", index: 0, access: "read" };
-  const signature = ["i32", "i32", "i32", "i32"] as const;
+function emitReduce({ input, output }: ReducePlan, buffers: Buffers, _: unknown, device: Device): Emission {
+  const [layout] = buffers.inputs;
+  const walk = walkFold(input, layout.block, [streamOf(input, layout)], output, most);
+  const key = foldKey(wasmReduce.id, printReduce({ operation: "sum", input, output }), input, buffers, walk, device);
+  return emitSums({ key, walk, sums: 1, output, examples: input.batched ? input.shape[0] : 1, kernel: sumKernel }, buffers, device);
+}
+
+/** Several sums of one walk: each result is an array of a slot. */
+export interface SumsCode {
+  readonly key: string;
+  readonly walk: FoldWalk;
+  readonly sums: number;
+  readonly output: TensorType;
+  readonly examples: number;
+  /** Inputs that are read, in the order of the walk's streams; those of the node when left out. */
+  readonly read?: readonly number[];
+  kernel(f: FunctionBuilder): FoldKernel;
+}
+
+/** Folds portions into slots and adds the slots; straight into the result where there is one slot of one sum. */
+export function emitSums(code: SumsCode, buffers: Buffers, device: Device): Emission {
+  const { key, walk, sums, output } = code;
+  const sources = (code.read ?? [0]).map((index): OperandRef => ({ of: "input", index, access: "read" }));
   const fold = (target: OperandRef): StepSpec => ({
     routine: {
       key: `${key} | fold`,
       build: (module) =>
         module.function(signature, [], (f) => {
-          const kernel = sumKernel(f);
-          emitPortions(f, walk, 1, (portion) => {
-            emitZero(f, portion.slot, portion.words);
+          const kernel = code.kernel(f);
+          const array = f.local("i32");
+          emitPortions(f, walk, sums, (portion) => {
+            for (let sum = 0; sum < sums; sum++) {
+              f.get(portion.slot)
+                .i32(4 * walk.cells * sum)
+                .op("i32.add")
+                .set(array);
+              emitZero(f, array, portion.words);
+            }
             emitFoldBoxes(f, walk, portion, kernel);
           });
         }),
     },
-    operands: [source, target],
+    operands: [...sources, target],
     chunks: foldChunks(walk),
   });
   const direct = targetsOf(output, buffers.outputs, 0, device);
-  if (walk.slots === 1 && direct.words === walk.cells) {
+  if (sums === 1 && walk.slots === 1 && direct.words === walk.cells) {
     return { temporaries: direct.temporaries, constants: [], steps: [fold(direct.refs[0]), ...direct.copies] };
   }
   const { refs, temporaries, copies, words } = targetsOf(output, buffers.outputs, 1, device);
   const merge: StepSpec = {
     routine: {
       key: `${key} | merge`,
-      build: (module) =>
-        module.function(signature, [], (f) => {
-          const kernel = sumKernel(f);
-          const target = f.local("i32");
-          emitMerges(f, walk, 1, words, ({ slots, start, words: own, count }) => {
-            f.get(f.parameters[0]).memory("i32.load", 4).get(start).i32(4).op("i32.mul", "i32.add").set(target);
-            emitZero(f, target, own);
-            emitBox(
-              f,
-              [
-                { extent: count, in: walk.cells, out: 0 },
-                { extent: own, in: 1, out: 1 },
-              ],
-              slots,
-              target,
-              kernel,
-            );
-          });
-        }),
+      build: (module) => module.function(signature, [], (f) => emitMerge(f, walk, sums, words)),
     },
-    operands: [{ of: "temporary", index: 0, access: "read" }, refs[0]],
+    operands: [{ of: "temporary", index: 0, access: "read" }, ...refs],
     chunks: mergeChunks(walk, words),
   };
-  const slots = slotCount(walk, examples) * walk.cells * 4;
+  const slots = slotCount(walk, code.examples) * walk.cells * 4 * sums;
   return {
     temporaries: [slots, ...temporaries],
     constants: [],
     steps: [fold({ of: "temporary", index: 0, access: "write" }), merge, ...copies],
   };
+}
+
+const signature = ["i32", "i32", "i32", "i32"] as const;
+
+/** Adds the slots of each result in their order. */
+function emitMerge(f: FunctionBuilder, walk: FoldWalk, sums: number, words: number): void {
+  const kernel = sumKernel(f);
+  const [target, array] = f.locals("i32", 2);
+  emitMerges(f, walk, sums, words, ({ slots, start, words: own, count }) => {
+    for (let sum = 0; sum < sums; sum++) {
+      f.get(f.parameters[0])
+        .memory("i32.load", 4 * (1 + sum))
+        .get(start)
+        .i32(4)
+        .op("i32.mul", "i32.add")
+        .set(target);
+      f.get(slots)
+        .i32(4 * walk.cells * sum)
+        .op("i32.add")
+        .set(array);
+      emitZero(f, target, own);
+      const axes = [
+        { extent: count, in: [walk.cells * sums], out: 0 },
+        { extent: own, in: [1], out: 1 },
+      ];
+      emitBox(f, axes, [array], target, kernel);
+    }
+  });
 }

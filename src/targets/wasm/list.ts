@@ -20,6 +20,7 @@ import { wasmPointwise } from "../../ops/pointwise/wasm-pointwise.ts";
 import { wasmRandom } from "../../ops/random/wasm-random.ts";
 import { wasmMoments } from "../../ops/reduce/wasm-moments.ts";
 import { wasmReduce } from "../../ops/reduce/wasm-reduce.ts";
+import { wasmSums } from "../../ops/reduce/wasm-sums.ts";
 import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
 
 /** The algorithms of the wasm target, in the order in which ties are broken. */
@@ -50,6 +51,7 @@ export const algorithms: readonly Algorithm[] = [
   plainWindow,
   wasmPointwise,
   wasmReduce,
+  wasmSums,
   wasmMoments,
   wasmRandom,
   plainMatmul,
