@@ -1,3 +1,4 @@
+import { invariant } from "../../../base/errors.ts";
 import { size } from "../../../base/types.ts";
 import type { Device, Layout } from "../../contract.ts";
 import { place } from "../../layout.ts";
@@ -23,7 +24,7 @@ export interface CutProblem {
 }
 
 /** What a chunk should take at most, and at least while there are few of them, ns. */
-const chunkNs = { most: 50_000, least: 6_000 } as const;
+const chunkNs = { most: 50_000, least: 12_000 } as const;
 /** So many chunks keep many threads busy. */
 const enoughChunks = 24;
 /** Bytes that stay in the second cache from one use to the next, and bytes of a ns from behind it. */
@@ -74,6 +75,7 @@ function traffic({ examples, blocks, panelBytes, sourceBytes }: Sizes, group: nu
   const walks = Math.ceil(examples / group);
   const [panels, used] = [blocks * panelBytes, (sourceBytes * group) / parts];
   const sourceOnce = sourceBytes * examples;
+  if (panels + sourceOnce <= nearBytes) return { inner: 0, outer: 0 };
   const inner = sourceOnce * (used + panelBytes <= nearBytes ? 1 : blocks) + panels * (panels + used <= nearBytes ? 1 : walks * parts);
   const outer =
     sourceOnce * (sourceBytes * group + panelBytes <= nearBytes ? 1 : blocks) +
@@ -97,11 +99,12 @@ function cutSizes(sizes: Sizes, cells: number): { cut: Cut; ns: number } {
     const { inner, outer } = traffic(sizes, group, count);
     const compute = (examples / group) * count * worth * own;
     // the wait for the last chunk, and what it costs to take one
-    const ends = 0.25 * own * run + 300 * chunks;
+    const ends = 0.25 * Math.max(0, own * run - wanted) + 300 * chunks;
     const ns = compute + Math.min(inner, outer) / farRate + ends;
     if (best === null || ns < best.ns) best = { cut: { group, parts: count, run, blocksInner: inner <= outer }, ns };
   }
-  return best as NonNullable<typeof best>;
+  invariant(best !== null, () => "no cut of a chunk");
+  return best;
 }
 
 /** Cuts a problem for a source of that layout and results of so many lanes, with or without its borders apart. */

@@ -56,10 +56,7 @@ export function emitTiles(f: FunctionBuilder, code: GatherCode, cells: number): 
   f.get(from).set(cell);
   const constants = code.epilogue === null ? new Map() : hoistConstants(f, code.epilogue, code.fma);
   f.loop((again) => {
-    for (let i = 0; i < cells; i++) {
-      for (const { at, cells: pointers } of streams) f.get(at).set(pointers[i]);
-      stepStreams(f, cell, to, counters, extents, streams);
-    }
+    pointCells(f, cells, { cell, to, counters, extents, streams });
     for (const sum of sets.flat(2)) f.f32x4(0).set(sum);
     f.get(panel).set(row);
     accumulate(f, code, phase, record, row, streams[0].cells, sets);
@@ -128,15 +125,38 @@ function startStreams(f: FunctionBuilder, code: GatherCode, start: Start): void 
   });
 }
 
+interface Walk {
+  readonly cell: Local;
+  readonly to: Local;
+  readonly counters: readonly Local[];
+  readonly extents: readonly Local[];
+  readonly streams: readonly Stream[];
+}
+
+/** Sets the pointers of a tile's cells and moves on behind them: in equal steps where no row ends in the tile. */
+function pointCells(f: FunctionBuilder, count: number, walk: Walk): void {
+  const { cell, to, counters, extents, streams } = walk;
+  f.get(cell).i32(count).op("i32.add").get(to).op("i32.lt_s");
+  f.get(counters[0]).i32(count).op("i32.add").get(extents[0]).op("i32.lt_s", "i32.and");
+  f.if(
+    () => {
+      for (const { at, steps, cells } of streams) {
+        for (const pointer of cells) f.get(at).tee(pointer).get(steps[0]).op("i32.add").set(at);
+      }
+      advance(f, cell, count);
+      advance(f, counters[0], count);
+    },
+    () => {
+      for (let i = 0; i < count; i++) {
+        for (const { at, cells } of streams) f.get(at).set(cells[i]);
+        stepStreams(f, walk);
+      }
+    },
+  );
+}
+
 /** Moves on by one cell, unless it was the chunk's last: tiles that are not full repeat it. */
-function stepStreams(
-  f: FunctionBuilder,
-  cell: Local,
-  to: Local,
-  counters: readonly Local[],
-  extents: readonly Local[],
-  streams: readonly Stream[],
-): void {
+function stepStreams(f: FunctionBuilder, { cell, to, counters, extents, streams }: Walk): void {
   const move = (axis: number): void => {
     for (const { at, steps } of streams) f.get(at).get(steps[axis]).op("i32.add").set(at);
     if (axis === 3) return;
