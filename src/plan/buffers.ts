@@ -1,6 +1,7 @@
 import type { TensorType } from "../base/types.ts";
 import type { Content } from "../graph/graph.ts";
 import type { Access, Chunks, Layout, Routine } from "../ops/contract.ts";
+import type { MoveTime } from "../ops/convert/index.ts";
 
 /** What a buffer is for, which says how long it lives. */
 export type BufferKind =
@@ -39,4 +40,6 @@ export interface PlannedStep {
   readonly node: number;
   /** What it is to a reader of `explain()`: the algorithm's id, `convert plain -> b16`, `halo`. */
   readonly label: string;
+  /** What a conversion, a copy or a halo fill predicts; absent in steps of an algorithm. */
+  readonly move?: MoveTime;
 }

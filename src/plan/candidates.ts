@@ -13,6 +13,8 @@ export interface Candidate {
   readonly layout: LayoutChoice;
   /** Predicted (when tuned: measured) time of one thread, ns. */
   readonly estimate: number;
+  /** What the algorithm itself predicts. */
+  readonly formula: number;
 }
 
 /** All ways to compute a node, and why algorithms of its operator are not among them. */
@@ -96,11 +98,11 @@ export class Catalogue {
     const best = new Map<string, Candidate>();
     for (const algorithm of this.#algorithms.get(operator.name) ?? []) {
       for (const layout of offers(algorithm, plan, fusion, this.#device, refusals)) {
-        const predicted = algorithm.estimate(plan, layout, fusion, this.#device, isPrepared ? "inference" : "training");
+        const formula = algorithm.estimate(plan, layout, fusion, this.#device, isPrepared ? "inference" : "training");
         const measured = this.#measured.get(keyOf(key, { algorithm, layout }));
-        const estimate = measured ?? predict(algorithm.id, predicted, this.#device);
+        const estimate = measured ?? predict(algorithm.id, formula, this.#device);
         // of one algorithm every layout, of several with the same layouts all: explain() tells them apart
-        best.set(keyOf("", { algorithm, layout }), { algorithm, layout, estimate });
+        best.set(keyOf("", { algorithm, layout }), { algorithm, layout, estimate, formula });
       }
     }
     invariant(best.size > 0, () => `no algorithm for ${key}: ${refusals.map(({ algorithm, why }) => `${algorithm}: ${why}`).join(" ")}`);
@@ -110,6 +112,6 @@ export class Catalogue {
 
 const alias = (node: GraphNode): Candidates => ({
   key: "alias",
-  list: [{ algorithm: null, layout: { inputs: [plainLayout], operands: [], outputs: node.outputs.map(() => 1) }, estimate: 0 }],
+  list: [{ algorithm: null, layout: { inputs: [plainLayout], operands: [], outputs: node.outputs.map(() => 1) }, estimate: 0, formula: 0 }],
   refusals: [],
 });

@@ -1,7 +1,7 @@
 import { sameShape, size, type TensorType } from "../base/types.ts";
 import { type Graph, type GraphNode, ownInputs } from "../graph/graph.ts";
 import type { Device, Emission, Layout, OperandRef } from "../ops/contract.ts";
-import { conversion, haloFill } from "../ops/convert/index.ts";
+import { conversion, conversionTime, haloFill, haloTime } from "../ops/convert/index.ts";
 import { place, plainLayout, printLayout } from "../ops/layout.ts";
 import type { Buffer, BufferKind, PlannedOperand, PlannedStep } from "./buffers.ts";
 import type { Choice } from "./choose.ts";
@@ -109,7 +109,14 @@ export class Lowering {
   #fill(type: TensorType, layout: Layout, buffer: number): void {
     if (!layout.halo.some(({ low, high }) => low > 0 || high > 0)) return;
     const { routine, chunks } = haloFill(type, layout);
-    this.#step({ routine, chunks, node: this.#node, label: `halo ${printLayout(layout)}`, operands: [{ buffer, access: "update" }] });
+    this.#step({
+      routine,
+      chunks,
+      node: this.#node,
+      label: `halo ${printLayout(layout)}`,
+      move: haloTime(type, layout),
+      operands: [{ buffer, access: "update" }],
+    });
   }
 
   #copy(source: number, target: number, type: TensorType, label: string): void {
@@ -123,6 +130,7 @@ export class Lowering {
       chunks,
       node: this.#node,
       label,
+      move: conversionTime(type, from.layout, to.layout),
       operands: [
         { buffer: from.buffer, access: "read" },
         { buffer: to.buffer, access: "write" },

@@ -1,8 +1,13 @@
+import type { TensorType } from "../base/types.ts";
 import type { Graph, GraphNode, GraphValue } from "../graph/graph.ts";
-import type { Device } from "../ops/contract.ts";
-import type { Candidate, Candidates } from "./candidates.ts";
-import { keyOf } from "./candidates.ts";
+import type { Device, Layout } from "../ops/contract.ts";
+import { conversion, conversionTime, haloFill, haloTime } from "../ops/convert/index.ts";
+import { place } from "../ops/layout.ts";
+import type { Buffer, PlannedStep } from "./buffers.ts";
+import { type Candidate, type Candidates, keyOf } from "./candidates.ts";
+import { planMemory } from "./memory.ts";
 import { layOut, type Plan } from "./plan.ts";
+import { schedule } from "./schedule.ts";
 import { derivedValues } from "./uses.ts";
 
 /** One candidate of a node, planned alone. */
@@ -32,6 +37,33 @@ export function trialsOf(graph: Graph, index: number, candidates: Candidates, de
     candidate: group[0],
     plan: layOut(alone, [{ ...group[0], others: [], refusals: [] }], device),
   }));
+}
+
+/** A conversion between two layouts and the fill of its halo, planned alone. */
+export function moveTrial(type: TensorType, from: Layout, to: Layout, device: Device): Plan {
+  const buffers: Buffer[] = [from, to].map((layout, id) => ({
+    id,
+    words: place(type, layout).words,
+    use: { kind: "transient" },
+    value: { type, layout },
+  }));
+  const common = { node: -1, label: "move" };
+  const steps: PlannedStep[] = [
+    {
+      ...common,
+      ...conversion(type, from, to, device),
+      move: conversionTime(type, from, to),
+      operands: [
+        { buffer: 0, access: "read" },
+        { buffer: 1, access: "write" },
+      ],
+    },
+  ];
+  if (to.halo.length > 0)
+    steps.push({ ...common, ...haloFill(type, to), move: haloTime(type, to), operands: [{ buffer: 1, access: "update" }] });
+  const graph: Graph = { values: [{ type, source: { kind: "input", name: "x" } }], nodes: [], outputs: [], updates: [] };
+  const scheduled = schedule(buffers, steps);
+  return { graph, device, choices: [], buffers, steps, schedule: scheduled, memory: planMemory(buffers, scheduled) };
 }
 
 /** A graph of one node. What stays the same from run to run is a constant, so that what is derived from it is made once. */

@@ -1,7 +1,8 @@
 import type { Device } from "../../ops/contract.ts";
-import type { Candidates, Measured } from "../../plan/candidates.ts";
-import type { Prepared } from "../../plan/plan.ts";
+import type { Measured } from "../../plan/candidates.ts";
+import type { Plan, Prepared } from "../../plan/plan.ts";
 import { type Trial, trialsOf } from "../../plan/trial.ts";
+import { derivedValues } from "../../plan/uses.ts";
 import type { WasmProgram } from "./program.ts";
 
 /** Opens programs that run on the calling thread alone, together. */
@@ -16,8 +17,10 @@ const mostRuns = 60;
 export async function measureNodes({ graph, candidates }: Prepared, device: Device, open: OpenTrials): Promise<Measured> {
   const measured = new Map<string, number>();
   const seen = new Set<string>();
+  const derived = derivedValues(graph);
   for (const [index, own] of candidates.entries()) {
-    if (seen.has(own.key) || !isOpen(own)) continue;
+    const isDerived = graph.nodes[index].inputs.every((value) => derived[value]);
+    if (seen.has(own.key) || own.list.length < 2 || isDerived) continue;
     seen.add(own.key);
     const trials = trialsOf(graph, index, own, device);
     const times = trials.length < 2 ? [] : await timeTrials(trials, open);
@@ -28,8 +31,6 @@ export async function measureNodes({ graph, candidates }: Prepared, device: Devi
   return measured;
 }
 
-const isOpen = ({ list }: Candidates): boolean => list.length > 1;
-
 /** Least times of a trial, ns. */
 export interface TrialTime {
   /** The steps of the candidate, without what is derived. */
@@ -38,27 +39,34 @@ export interface TrialTime {
   readonly steps: readonly number[];
 }
 
-/** Least times of the steps of each trial, run in turn so that a busy moment hits all alike. */
+/** Least times of trials. */
 export async function timeTrials(trials: readonly Trial[], open: OpenTrials): Promise<TrialTime[]> {
-  const programs = await open(trials.map(({ plan }) => plan));
+  const plans = trials.map(({ plan }) => plan);
+  const times = await timePlans(plans, open);
+  return trials.map(({ plan, candidate }, i) => {
+    const derived = new Set(plan.schedule.derived.flat());
+    const isOwn = (step: number): boolean => plan.steps[step].label === candidate.algorithm?.id && !derived.has(step);
+    return { own: times[i].reduce((sum, time, step) => (isOwn(step) ? sum + time : sum), 0), steps: times[i] };
+  });
+}
+
+/** Least times of the steps of plans, ns, run in turn so that a busy moment hits all alike. */
+export async function timePlans(plans: readonly Plan[], open: OpenTrials): Promise<number[][]> {
+  const programs = await open(plans);
   try {
-    const least = programs.map((program) => program.timeSteps());
+    const times = programs.map((program) => [...program.timeSteps()]);
     const spent = programs.map(() => 0);
     for (let run = 1; run < mostRuns; run++) {
       programs.forEach((program, i) => {
         if (run >= leastRuns && spent[i] > budgetMs) return;
         const start = performance.now();
         program.timeSteps().forEach((time, step) => {
-          least[i][step] = Math.min(least[i][step], time);
+          times[i][step] = Math.min(times[i][step], time);
         });
         spent[i] += performance.now() - start;
       });
     }
-    return trials.map(({ plan, candidate }, i) => {
-      const derived = new Set(plan.schedule.derived.flat());
-      const isOwn = (step: number): boolean => plan.steps[step].label === candidate.algorithm?.id && !derived.has(step);
-      return { own: least[i].reduce((sum, time, step) => (isOwn(step) ? sum + time : sum), 0), steps: [...least[i]] };
-    });
+    return times;
   } finally {
     for (const program of programs) program.close();
   }

@@ -37,7 +37,7 @@ const dense = (role: Role): Algorithm<GridLinearPlan> => ({
   refuses: (plan) => unfit(plan, role),
   estimate: (plan, _, __, device) => {
     const bytes = 4 * size(typesOf(plan).kernel.shape);
-    return 1500 + Math.max(gridLinear.cost(plan).multiplyAdds / (0.7 * rate(device)), bytes / 12);
+    return 300 + Math.max(gridLinear.cost(plan).multiplyAdds / (0.7 * rate(device)), bytes / (bytes <= 2 ** 20 ? 40 : 12));
   },
   emit: role === "forward" ? emitForward : emitOuter,
 });
