@@ -1,5 +1,5 @@
 import { fail } from "../../base/errors.ts";
-import type { CrewWorker, Host } from "./host.ts";
+import type { CrewWorker } from "./host.ts";
 import { work } from "./work.ts";
 
 /** An emitted routine, as JavaScript sees it. */
@@ -32,6 +32,7 @@ function crewMain(
 ): void {
   let memory: WebAssembly.Memory;
   let control = 0;
+  let read = 0;
   const modules = new Map<number, WebAssembly.Instance>();
   const programs = new Map<number, RoutineFunction[]>();
   port.on((message) => {
@@ -51,16 +52,17 @@ function crewMain(
         (routines ?? []).map(({ module, name }) => modules.get(module)?.exports[name] as unknown as RoutineFunction),
       );
     }
+    read++;
+    port.post("read");
     // a run may have begun and ended while this thread was busy here: what counts is what is going on now
     let words = new Int32Array(memory.buffer);
     let seen = Atomics.load(words, control);
-    port.post("ready");
-    for (;;) {
+    while (Atomics.load(words, control + 4) === read) {
       for (let spin = 0; Atomics.load(words, control) === seen && spin < spins.run; spin++);
       while (Atomics.load(words, control) === seen) Atomics.wait(words, control, seen);
       seen = Atomics.load(words, control);
       if (words.length * 4 !== memory.buffer.byteLength) words = new Int32Array(memory.buffer);
-      if (words[control + 4] !== 0) return;
+      if (Atomics.load(words, control + 4) !== read) return;
       const functions = programs.get(words[control + 2]);
       if (functions !== undefined) workStages(words, control, seen, functions, spins.stage);
     }
@@ -80,91 +82,111 @@ if (typeof self !== "undefined" && typeof self.postMessage === "function") {
 
 interface Hired {
   readonly worker: CrewWorker;
-  /** Modules that it has instantiated. */
+  /** Modules that it has been sent. */
   readonly loaded: Set<number>;
-  /** Told when it has read a message, or failed. */
-  settle: (error?: Error) => void;
+  /** Messages that it has read. */
+  read: number;
 }
 
-/** The threads of one session: the caller's own and its workers. */
+/** The threads of one session: the caller's own and its workers. A run does the work of workers that are still starting. */
 export class Crew {
   readonly threads: number;
   readonly #memory: WebAssembly.Memory;
   readonly #control: number;
+  readonly #start: (source: string) => CrewWorker;
   readonly #workers: Hired[] = [];
   #words: Int32Array;
-  /** The last broadcast; they are sent one after the other. */
-  #sent: Promise<void>;
+  #failure: Error | null = null;
+  #sent = 0;
+  readonly #waiting: (() => void)[] = [];
 
-  constructor(host: Host, memory: WebAssembly.Memory, controlAddress: number, threads: number) {
+  constructor(start: (source: string) => CrewWorker, memory: WebAssembly.Memory, controlAddress: number, threads: number) {
+    this.#start = start;
     this.#memory = memory;
     this.#control = controlAddress / 4;
     this.#words = new Int32Array(memory.buffer);
-    const start = host.startWorker;
-    this.threads = start === undefined ? 1 : threads;
-    for (let i = 1; i < this.threads && start !== undefined; i++) {
-      const hired: Hired = { worker: start(workerSource), loaded: new Set(), settle: () => {} };
-      hired.worker.onMessage(() => hired.settle());
-      hired.worker.onError((error) => hired.settle(error));
-      this.#workers.push(hired);
-    }
-    this.#sent = this.#broadcast(() => ({ start: { memory, control: this.#control } }), Promise.resolve());
+    this.threads = threads;
   }
 
-  /** Calls every worker back to its event loop, gives each one message, and waits until all have read theirs. */
-  async #broadcast(messageFor: (hired: Hired) => unknown, after: Promise<void>): Promise<void> {
-    await after;
+  /** Starts the workers, unless it has been done: when the first program that they help with is compiled. */
+  hire(): void {
+    if (this.#workers.length > 0) return;
+    for (let i = 1; i < this.threads; i++) {
+      const hired: Hired = { worker: this.#start(workerSource), loaded: new Set(), read: 0 };
+      hired.worker.onMessage(() => {
+        hired.read++;
+        this.#tell();
+      });
+      hired.worker.onError((error) => {
+        this.#failure ??= error;
+        this.#tell();
+      });
+      this.#workers.push(hired);
+    }
+    this.#send(() => ({ start: { memory: this.#memory, control: this.#control } }));
+  }
+
+  /** Gives every worker a message: the count of messages, and then the number of the run, call it back to its event loop. */
+  #send(messageFor: (hired: Hired) => unknown): void {
     if (this.#workers.length === 0) return;
-    this.#words = new Int32Array(this.#memory.buffer);
-    this.#words[this.#control + 4] = 1;
+    this.#refresh();
+    this.#sent++;
+    Atomics.add(this.#words, this.#control + 4, 1);
     Atomics.add(this.#words, this.#control, 1);
     Atomics.notify(this.#words, this.#control);
-    const answers = this.#workers.map(
-      (hired) =>
-        new Promise<void>((resolve, reject) => {
-          hired.settle = (error) => (error === undefined ? resolve() : reject(error));
-          hired.worker.post(messageFor(hired));
-        }),
-    );
-    try {
-      await Promise.all(answers);
-    } catch (error) {
-      fail("session", "threads", "worker thread", "to start and to load its routines", (error as Error).message, "Try threads: 1.");
-    }
+    for (const hired of this.#workers) hired.worker.post(messageFor(hired));
+  }
+
+  #refresh(): void {
+    if (this.#words.length * 4 !== this.#memory.buffer.byteLength) this.#words = new Int32Array(this.#memory.buffer);
   }
 
   /** Makes a program's routines known to every worker. */
-  teach(program: number, routines: readonly RoutinePlace[]): Promise<void> {
+  teach(program: number, routines: readonly RoutinePlace[]): void {
+    this.hire();
     const modules = [...new Set(routines.map(({ module }) => module))];
     const places = routines.map(({ module, name }) => ({ module: module.id, name }));
-    this.#sent = this.#broadcast((hired) => {
+    this.#send((hired) => {
       const load = modules.filter(({ id }) => !hired.loaded.has(id));
       for (const { id } of load) hired.loaded.add(id);
       return { load, routines: places, program };
-    }, this.#sent);
-    return this.#sent;
-  }
-
-  /** Waits until every worker has read all that it was sent. */
-  settled(): Promise<void> {
-    return this.#sent;
+    });
   }
 
   /** Lets the workers forget a program. */
-  forget(program: number): Promise<void> {
-    this.#sent = this.#broadcast(() => ({ drop: program }), this.#sent);
-    return this.#sent;
+  forget(program: number): void {
+    this.#send(() => ({ drop: program }));
+  }
+
+  /** True when every worker has read all that it was sent, or one has failed. */
+  get isSettled(): boolean {
+    return this.#failure !== null || this.#workers.every(({ read }) => read === this.#sent);
+  }
+
+  /** Waits for that; the caller's event loop turns meanwhile, from which some platforms start workers. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    if (this.isSettled) for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   /** Runs the stages of a script with every thread; returns when all is done. */
   run(scriptWord: number, program: number, examples: number, functions: readonly RoutineFunction[]): void {
-    if (this.#words.length * 4 !== this.#memory.buffer.byteLength) this.#words = new Int32Array(this.#memory.buffer);
+    if (this.#failure !== null) {
+      const { message } = this.#failure;
+      fail("session", "threads", "worker thread", "to start and to load its routines", message, "Try threads: 1.");
+    }
+    this.#refresh();
     const words = this.#words;
     const run = (Atomics.load(words, this.#control) + 1) | 0;
     words[this.#control + 1] = scriptWord;
     words[this.#control + 2] = program;
     words[this.#control + 3] = examples;
-    words[this.#control + 4] = 0;
     const stages = words[scriptWord];
     for (let stage = 0; stage < stages; stage++) {
       const at = scriptWord + 1 + 5 * stage;
@@ -179,6 +201,7 @@ export class Crew {
   /** Ends the workers; resolves when they have gone and their memory can be collected. */
   async close(): Promise<void> {
     const workers = this.#workers.splice(0);
+    this.#tell();
     await Promise.all(workers.map(({ worker }) => worker.terminate()));
   }
 }

@@ -10,9 +10,6 @@ import type { Crew, RoutineFunction } from "./crew.ts";
 import type { SessionMemory } from "./memory.ts";
 import { type Cells, Ports } from "./ports.ts";
 
-/** Below this predicted time (ns) waking the workers costs more than they help. */
-const worthThreads = 60_000;
-
 /** Chunks of a stage that one word of the script can count (see work.ts). */
 const mostChunks = 2 ** 20 - 1;
 
@@ -22,7 +19,6 @@ let programs = 0;
 /** What a program needs of its session. */
 export interface ProgramHome extends Cells {
   readonly memory: SessionMemory;
-  readonly crew: Crew | null;
   readonly profile: boolean;
   stateAddress(name: string): number;
   /** A number that grows with every write of these states. */
@@ -53,14 +49,15 @@ export class WasmProgram implements Program {
   readonly #main: Script;
   readonly #names: { readonly updated: readonly string[]; readonly derivedFrom: readonly string[] };
   readonly #ports: Ports;
-  readonly #parallel: boolean;
+  /** The threads that it runs on beside the caller's; null where they are not worth their waking. */
+  readonly #crew: Crew | null;
   readonly #times: Float64Array;
   #runs = 0;
   #countsFor = -1;
   #derivedAt = -1;
   #closed = false;
 
-  constructor(session: ProgramHome, plan: Plan, functions: readonly RoutineFunction[]) {
+  constructor(session: ProgramHome, plan: Plan, functions: readonly RoutineFunction[], crew: Crew | null) {
     this.#session = session;
     this.#plan = plan;
     this.#functions = functions;
@@ -87,7 +84,7 @@ export class WasmProgram implements Program {
         ),
       ],
     };
-    this.#parallel = plan.choices.reduce((sum, { estimate }) => sum + estimate, 0) > worthThreads;
+    this.#crew = crew;
     this.#times = new Float64Array(steps.length);
     this.#ports = new Ports(plan, this.#addresses, session);
     this.#writeConstants();
@@ -146,6 +143,8 @@ export class WasmProgram implements Program {
   }
 
   async run(feeds: Feeds, examples = this.#ports.maximum): Promise<Outputs> {
+    // the first result does not wait for the workers
+    if (this.#crew !== null && this.#runs > 0 && !this.#crew.isSettled) await this.#crew.settled();
     return this.runNow(feeds, examples);
   }
 
@@ -202,12 +201,8 @@ export class WasmProgram implements Program {
   }
 
   #execute({ stages, word }: Script, examples: number): void {
-    const { crew, profile } = this.#session;
-    if (crew !== null && this.#parallel && !profile) {
-      crew.run(word, this.id, examples, this.#functions);
-      return;
-    }
-    this.#runSteps(stages, examples, profile ? this.#times : null);
+    if (this.#crew !== null) this.#crew.run(word, this.id, examples, this.#functions);
+    else this.#runSteps(stages, examples, this.#session.profile ? this.#times : null);
   }
 
   /** Runs the steps on the calling thread; adds the time of each, ms. */

@@ -28,14 +28,7 @@ export function wasmTarget(
     async open(options = {}) {
       checkOptions(options);
       const device = detectDevice(host, options.tier);
-      const session = new WasmSession(host, algorithms, device, cache, options);
-      try {
-        await session.ready();
-      } catch (error) {
-        await session.close();
-        throw error;
-      }
-      return session;
+      return new WasmSession(host, algorithms, device, cache, options);
     },
   };
 }
@@ -61,6 +54,9 @@ interface StateSlot {
   readonly address: number;
   version: number;
 }
+
+/** Below this predicted time (ns) waking the workers costs more than they help. */
+const worthThreads = 60_000;
 
 /** Predicted time of a run on one thread, ns. */
 const predictedTime = ({ choices }: Plan): number => choices.reduce((sum, { estimate }) => sum + estimate, 0);
@@ -96,18 +92,13 @@ export class WasmSession implements Session, ProgramHome {
     const threads = options.threads ?? Math.max(1, host.cores);
     this.crew =
       threads > 1 && this.memory.shared && host.startWorker !== undefined
-        ? new Crew(host, this.memory.memory, controlAddress, threads)
+        ? new Crew(host.startWorker, this.memory.memory, controlAddress, threads)
         : null;
   }
 
   get description(): string {
     const threads = this.crew?.threads ?? 1;
     return `wasm ${this.device.tier}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
-  }
-
-  /** Waits for the workers. */
-  async ready(): Promise<void> {
-    await this.crew?.settled();
   }
 
   /** The memory as 32-bit words; made anew after it has grown. */
@@ -132,21 +123,26 @@ export class WasmSession implements Session, ProgramHome {
     this.#open();
     const measured = tune && choices === undefined ? await this.#measure(graph) : undefined;
     const planned = plan(graph, this.#algorithms, this.device, { ...this.#options, choices, measured });
+    const predicted = predictedTime(planned);
+    const sharing = this.profile || predicted < worthThreads ? null : this.crew;
+    // they start while the routines are written
+    sharing?.hire();
     for (const { name, type } of statesOf(planned.graph)) this.#declare(name, type);
     for (const { state, value } of planned.graph.updates) this.#declare(state, planned.graph.values[value].type);
     const places = await this.#cache.compile(
       planned.steps.map(({ routine }) => routine),
       { shared: this.memory.shared, maximum: this.memory.maximumPages },
       this.#host,
-      this.profile ? Number.POSITIVE_INFINITY : predictedTime(planned),
+      this.profile ? Number.POSITIVE_INFINITY : predicted,
     );
     const program = new WasmProgram(
       this,
       planned,
       places.map((place) => this.#function(place)),
+      sharing,
     );
     this.#programs.add(program);
-    await this.crew?.teach(program.id, places);
+    sharing?.teach(program.id, places);
     if (program.scratchBytes > this.#scratch.bytes) this.#moveScratch(program.scratchBytes);
     else program.relocate(this.#scratch.address);
     return program;
@@ -164,7 +160,6 @@ export class WasmSession implements Session, ProgramHome {
     const places = await this.#cache.compile(routines, kind, this.#host, Number.POSITIVE_INFINITY);
     const home: ProgramHome = {
       memory: this.memory,
-      crew: null,
       profile: false,
       words: () => this.words(),
       floats: () => this.floats(),
@@ -181,6 +176,7 @@ export class WasmSession implements Session, ProgramHome {
         home,
         planned,
         own.map((place) => this.#function(place)),
+        null,
       );
     });
     const scratch = Math.max(0, ...programs.map(({ scratchBytes }) => scratchBytes));
@@ -269,7 +265,7 @@ export class WasmSession implements Session, ProgramHome {
   /** A program was closed. */
   forget(program: WasmProgram): void {
     this.#programs.delete(program);
-    void this.crew?.forget(program.id);
+    this.crew?.forget(program.id);
   }
 
   async close(): Promise<void> {

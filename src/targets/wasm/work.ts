@@ -5,7 +5,7 @@
  * Words of a program's script, from `script`: number of stages, then five per stage (first entry, entries, chunks of this
  * run, next chunk, chunks done), then three per entry (function, table of addresses, chunks of this run).
  * The next-chunk word carries the number of the run in its upper bits: a thread that was held up cannot take a chunk of a later run.
- * Control words: 0 run number, 1 script, 2 program, 3 examples, 4 command (1: go back to the event loop), 5 sleeping threads.
+ * Control words: 0 run number, 1 script, 2 program, 3 examples, 4 messages sent (a worker that has read fewer goes back to its event loop), 5 sleeping threads.
  */
 export function work(
   words: Int32Array,
