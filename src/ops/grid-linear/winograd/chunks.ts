@@ -4,6 +4,7 @@ import type { Routine } from "../../contract.ts";
 import { printFused } from "../tiles/fused.ts";
 import { emitShare } from "../tiles/share.ts";
 import { operandAt, planesOf, type WinogradCode, word } from "./code.ts";
+import { addKernel } from "./kernel.ts";
 import { addProducts } from "./product.ts";
 import { addResult } from "./result.ts";
 import { addSource } from "./source.ts";
@@ -35,9 +36,9 @@ export const freeSlots: Routine = {
 export type Stage = "whole" | "values" | "products";
 
 export function winogradRoutine(code: WinogradCode, stage: Stage, tier: string): Routine {
-  const { form, rank, from, lanes, rows, rest, spare, epilogue, fused } = code;
+  const { form, rank, from, lanes, rows, rest, spare, own, epilogue, fused } = code;
   const source = `${form.points.join(",")} ${rank}d ${from}`;
-  const result = `${lanes}x${rows} rest ${rest}${spare ? " spare" : ""} | ${printFused(epilogue, fused)}`;
+  const result = `${lanes}x${rows} rest ${rest}${spare ? " spare" : ""}${own ? " own" : ""} | ${printFused(epilogue, fused)}`;
   return {
     key: `grid-linear winograd ${stage} | ${source}${stage === "values" ? "" : ` ${result}`} | ${tier}`,
     build: (module) => buildChunks(module, code, stage),
@@ -46,20 +47,36 @@ export function winogradRoutine(code: WinogradCode, stage: Stage, tier: string):
 
 function buildChunks(module: ModuleBuilder, code: WinogradCode, stage: Stage): number {
   const source = stage === "products" ? null : addSource(module, code);
-  const after = stage === "values" ? null : { products: addProducts(module, code), result: addResult(module, code) };
+  const after = stage === "values" ? null : addAfter(module, code);
   return module.function(["i32", "i32", "i32", "i32"], [], (f) => emitChunks(f, code, { source, after, shared: stage !== "whole" }));
 }
+
+/** Functions that come after the source transform; `kernel` and `more` where chunks transform their own kernels. */
+interface After {
+  readonly products: number;
+  readonly result: number;
+  readonly kernel: number;
+  readonly more: number;
+}
+
+const addAfter = (module: ModuleBuilder, code: WinogradCode): After => ({
+  products: addProducts(module, code),
+  result: addResult(module, code),
+  kernel: code.own ? addKernel(module, code) : 0,
+  more: code.own ? addProducts(module, code, true) : 0,
+});
 
 interface Stages {
   /** Functions to call. */
   readonly source: number | null;
-  readonly after: { readonly products: number; readonly result: number } | null;
+  readonly after: After | null;
   /** The values lie in a buffer for all chunks. */
   readonly shared: boolean;
 }
 
 /** What a chunk works on. */
 interface Chunk {
+  readonly slot: Local;
   readonly table: Local;
   readonly record: Local;
   readonly values: Local;
@@ -78,8 +95,8 @@ interface Chunk {
 function emitChunks(f: FunctionBuilder, code: WinogradCode, { source, after, shared }: Stages): void {
   const [table, chunk, end, examples] = f.parameters;
   const [record, values, products, lines, first, from, tiles, pitch, block, lastBlock] = f.locals("i32", 10);
-  const own: Chunk = { table, record, values, products, lines, first, from, tiles, pitch, block, lastBlock };
   const [mark, slot] = f.locals("i32", 2);
+  const own: Chunk = { slot, table, record, values, products, lines, first, from, tiles, pitch, block, lastBlock };
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
     f.get(table)
@@ -194,10 +211,10 @@ function emitSources(
 }
 
 /** Products of so many result blocks at a time, then the result transform of each. */
-function emitPasses(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after: { products: number; result: number }): void {
-  const { table, record, values, products, lines, first, from, tiles, pitch, block, lastBlock } = chunk;
-  const [passes, kernel, at, slice, slices, tapBytes, target] = f.locals("i32", 7);
-  word(f, record, "slices").set(slices);
+function emitPasses(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after: After): void {
+  const { table, record, products, lines, first, from, tiles, pitch, block, lastBlock } = chunk;
+  const [passes, at, slice, slices, tapBytes, target, rows] = f.locals("i32", 7);
+  word(f, record, "slices").tee(slices).get(tiles).op("i32.mul").set(rows);
   f.get(pitch)
     .i32(4 * code.from)
     .op("i32.mul");
@@ -205,11 +222,7 @@ function emitPasses(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after:
   f.loop((again) => {
     word(f, record, "passBlocks").set(passes);
     emitLeast(f, passes, () => f.get(lastBlock).get(block).op("i32.sub"));
-    f.get(table)
-      .memory("i32.load", 4 * operandAt.kernel)
-      .get(block);
-    word(f, record, "panel").i32(planesOf(code)).op("i32.mul", "i32.mul", "i32.add").set(kernel);
-    f.get(record).get(values).get(kernel).get(products).get(tiles).get(slices).op("i32.mul").get(passes).get(tapBytes).call(after.products);
+    emitProducts(f, code, chunk, after, { passes, rows, tapBytes });
     f.get(products).set(at);
     f.loop((turn) => {
       f.get(at).set(target);
@@ -229,6 +242,79 @@ function emitPasses(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after:
       f.get(passes).i32(1).op("i32.sub").tee(passes).branchIf(turn);
     });
     f.get(block).get(lastBlock).op("i32.lt_s").branchIf(again);
+  });
+}
+
+/** What is the same for all products of a pass: its blocks, tiles in all slices, bytes from one tap's tiles to the next. */
+interface Pass {
+  readonly passes: Local;
+  readonly rows: Local;
+  readonly tapBytes: Local;
+}
+
+function emitProducts(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after: After, { passes, rows, tapBytes }: Pass): void {
+  const { table, record, values, products, block } = chunk;
+  const kernel = f.local("i32");
+  f.get(table)
+    .memory("i32.load", 4 * operandAt.kernel)
+    .get(block);
+  if (code.own) word(f, record, "packedBytes").op("i32.mul", "i32.add").set(kernel);
+  else word(f, record, "panel").i32(planesOf(code)).op("i32.mul", "i32.mul", "i32.add").set(kernel);
+  if (code.own) emitOwn(f, code, chunk, after, { passes, rows, tapBytes }, kernel);
+  else {
+    f.get(record).get(values).get(kernel).get(products).get(rows).get(passes).get(tapBytes);
+    word(f, record, "sourceBlocks").call(after.products);
+  }
+}
+
+/** Some source blocks at a time: the chunk transforms their kernels into its slot, and adds up their products. */
+function emitOwn(
+  f: FunctionBuilder,
+  code: WinogradCode,
+  chunk: Chunk,
+  after: After,
+  { passes, rows, tapBytes }: Pass,
+  packed: Local,
+): void {
+  const { record, values, products, lines } = chunk;
+  const [kernel, value, done, blocks, at, source, left, channels] = f.locals("i32", 8);
+  word(f, record, "kernelAt").get(chunk.slot).op("i32.add").set(kernel);
+  f.get(values).set(value);
+  f.i32(0).set(done);
+  f.loop((again) => {
+    word(f, record, "ownBlocks").set(blocks);
+    emitLeast(f, blocks, () => word(f, record, "sourceBlocks").get(done).op("i32.sub"));
+    word(f, record, "channels").get(done).i32(code.from).op("i32.mul", "i32.sub").set(channels);
+    emitLeast(f, channels, () => f.get(blocks).i32(code.from).op("i32.mul"));
+    f.get(kernel).set(at);
+    f.get(packed)
+      .get(done)
+      .i32(4 * code.from * code.lanes)
+      .op("i32.mul", "i32.add")
+      .set(source);
+    f.get(passes).set(left);
+    f.loop((turn) => {
+      f.get(source).get(at).get(lines);
+      word(f, record, "sourceBlocks")
+        .i32(4 * code.from * code.lanes)
+        .op("i32.mul")
+        .get(passes);
+      word(f, record, "panel").op("i32.mul");
+      word(f, record, "taps").get(channels).get(blocks).i32(code.from).op("i32.mul").call(after.kernel);
+      f.get(at);
+      word(f, record, "panel").op("i32.add").set(at);
+      f.get(source);
+      word(f, record, "packedBytes").op("i32.add").set(source);
+      f.get(left).i32(1).op("i32.sub").tee(left).branchIf(turn);
+    });
+    const call = (index: number) => (): void =>
+      void f.get(record).get(value).get(kernel).get(products).get(rows).get(passes).get(tapBytes).get(blocks).call(index);
+    f.get(done);
+    f.if(call(after.more), call(after.products));
+    f.get(value).get(blocks);
+    word(f, record, "valueBlock").op("i32.mul", "i32.add").set(value);
+    f.get(done).get(blocks).op("i32.add").tee(done);
+    word(f, record, "sourceBlocks").op("i32.lt_u").branchIf(again);
   });
 }
 

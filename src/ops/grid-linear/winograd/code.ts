@@ -15,6 +15,8 @@ export interface WinogradCode {
   readonly rows: number;
   /** Columns of the last tile of a row, when it is not whole; otherwise 0. */
   readonly rest: number;
+  /** Chunks transform the kernel that they need, so that it comes from their own cache. */
+  readonly own: boolean;
   /** The last block of result channels has spare lanes. */
   readonly spare: boolean;
   readonly fma: boolean;
@@ -61,6 +63,11 @@ const words = [
   "groupBytes",
   /** Bytes of the transformed kernel for one plane and one result block. */
   "panel",
+  /** Where a chunk transforms kernels of its own: source blocks of one go, its place in the slot; bytes of a packed block, source channels. */
+  "ownBlocks",
+  "kernelAt",
+  "packedBytes",
+  "channels",
   "mask",
 ] as const;
 

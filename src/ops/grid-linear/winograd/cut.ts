@@ -16,6 +16,8 @@ export interface Cut {
   readonly passBlocks: number;
   /** Parts of a step of its own that makes values which all chunks share; 0 when every chunk makes its own. */
   readonly valueParts: number;
+  /** Source blocks whose kernels a chunk transforms for itself at a time; 0 when a step before it transforms the kernel. */
+  readonly ownBlocks: number;
 }
 
 /** Blocks of source and result, and the lanes of each. */
@@ -42,6 +44,10 @@ const chunkNs = 60_000;
 const fewestChunks = 8;
 /** Values that all chunks share may take so many bytes. */
 const mostShared = 16 * 2 ** 20;
+/** Beyond so many bytes of a transformed kernel chunks transform their own: tiles that they should have, and bytes of the kernels. */
+const farKernel = 12 * 2 ** 20;
+const ownTiles = 64;
+const ownBytes = 1.2 * 2 ** 20;
 
 const planesOf = ({ form, rank }: WinogradProblem): number => spanOf(form) ** rank;
 const kernelBytes = (problem: WinogradProblem, { source, from, result, lanes }: Blocks): number =>
@@ -92,6 +98,7 @@ export function cutOf(problem: WinogradProblem, blocks: Blocks, device: Device):
   const passBlocks = Math.min(blocks.result, Math.ceil(64 / blocks.lanes));
   const fit = chunkBytes / (valueBytes + 4 * planes * passBlocks * blocks.lanes * slices.count);
   const [least, most] = [kernelBytes(problem, blocks) > cachedKernel ? 24 : 16, 64].map((count) => Math.ceil(count / slices.count));
+  if (kernelBytes(problem, blocks) > farKernel && examples * each * valueBytes <= 2 * mostShared) return ownCut(problem, blocks, device);
   const wanted = Math.max(Math.min(chunkNs / (ns.source + blocks.result * ns.block), fit, most), least);
   const group = Math.max(1, Math.min(examples, Math.round(wanted / each)));
   const parts = partsOf(each * group, slices.count, wanted, rows);
@@ -99,13 +106,31 @@ export function cutOf(problem: WinogradProblem, blocks: Blocks, device: Device):
   const total = examples * each;
   const all = total * (ns.source + blocks.result * ns.block);
   if (chunks >= fewestChunks || all < 3 * chunkNs || blocks.result === 1 || total * valueBytes > mostShared)
-    return { group, parts, tiles: Math.ceil((each * group) / parts), chunkBlocks: blocks.result, passBlocks, valueParts: 0 };
+    return { group, parts, tiles: Math.ceil((each * group) / parts), chunkBlocks: blocks.result, passBlocks, valueParts: 0, ownBlocks: 0 };
   // with slices the tiles of a part would not lie in a row
   const shared = slices.count > 1 ? 1 : partsOf(total, 1, 40, rows);
   const tiles = Math.ceil(total / shared);
   const chunkBlocks = Math.max(1, Math.min(passBlocks, Math.floor((shared * blocks.result) / (2 * fewestChunks))));
   const valueParts = Math.max(1, Math.min(total, Math.round((total * ns.source) / (chunkNs / 3))));
-  return { group: examples, parts: shared, tiles, chunkBlocks, passBlocks: chunkBlocks, valueParts };
+  return { group: examples, parts: shared, tiles, chunkBlocks, passBlocks: chunkBlocks, valueParts, ownBlocks: 0 };
+}
+
+/**
+ * Shared values, and kernels that chunks transform for themselves: a kernel that no cache holds is read as it is, of a quarter of the size,
+ * and what a chunk transforms of it stays in the cache until it has multiplied it.
+ */
+function ownCut(problem: WinogradProblem, blocks: Blocks, device: Device): Cut {
+  const { examples } = problem.plan;
+  const { slices } = problem;
+  const total = examples * tilesOf(problem);
+  const parts = slices.count > 1 ? 1 : partsOf(total, 1, Math.max(ownTiles, total / fewestChunks), mostRows(device, blocks.lanes));
+  let chunkBlocks = Math.min(blocks.result, Math.ceil(64 / blocks.lanes));
+  while (chunkBlocks > 1 && parts * Math.ceil(blocks.result / chunkBlocks) < fewestChunks) chunkBlocks--;
+  const pairBytes = 4 * planesOf(problem) * slices.taps * blocks.from * blocks.lanes;
+  const ownBlocks = Math.max(1, Math.min(blocks.source, Math.floor(ownBytes / (chunkBlocks * pairBytes))));
+  const valueNs = total * tileNs(problem, blocks, device).source;
+  const valueParts = Math.max(1, Math.min(total, Math.round(valueNs / (chunkNs / 3))));
+  return { group: examples, parts, tiles: Math.ceil(total / parts), chunkBlocks, passBlocks: chunkBlocks, valueParts, ownBlocks };
 }
 
 /** Predicted time of one thread, ns. The transform of the kernel counts where the kernel changes from run to run. */
@@ -119,7 +144,10 @@ export function winogradTime(problem: WinogradProblem, blocks: Blocks, device: D
   const slices = problem.slices.count;
   const filled = (passes * filledRows(Math.ceil(tiles / passes) * slices, mostRows(device, blocks.lanes))) / slices;
   // a kernel that comes from far for every part costs the less the more tiles a part has to hide it
-  const far = bytes > cachedKernel ? passes * bytes * (0.4 / Math.max(10, cut.tiles)) : 0;
-  const kernel = size(typesOf(problem.plan).kernel.shape) * 0.6 + (training ? bytes * 0.12 : 0);
+  const far = bytes > cachedKernel && cut.ownBlocks === 0 ? passes * bytes * (0.4 / Math.max(10, cut.tiles)) : 0;
+  // when a kernel is written, no run waits for its packing and its transform
+  const packed = training ? size(typesOf(problem.plan).kernel.shape) * 0.6 : 0;
+  const transforms = cut.ownBlocks > 0 ? passes : training ? 1 : 0;
+  const kernel = packed + transforms * bytes * (bytes > cachedKernel && cut.ownBlocks === 0 ? 0.12 : 0.055);
   return 3000 + kernel + far + tiles * ns.source + filled * blocks.result * ns.block;
 }

@@ -31,6 +31,7 @@ interface LaidOut {
 
 function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | null, device: Device): LaidOut {
   const [source, result] = [place(problem.source, buffers.inputs[1]), place(problem.result, buffers.outputs[0])];
+  const cut = cutOf(problem, blocksOf(problem, source.block, result.block), device);
   const code: WinogradCode = {
     form: problem.form,
     rank: problem.rank,
@@ -38,14 +39,15 @@ function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | nul
     lanes: result.block,
     rows: mostRows(device, result.block),
     rest: result.extents[result.extents.length - 1] % tileOf(problem.form),
+    own: cut.ownBlocks > 0,
     spare: result.channels % result.block !== 0,
     fma: device.fma,
     wide: device.wide,
     fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
     epilogue: fusion?.epilogue ?? null,
   };
-  const cut = cutOf(problem, blocksOf(problem, source.block, result.block), device);
   const groups = Math.ceil(problem.plan.examples / cut.group);
+  const panel = oddLines(4 * problem.slices.taps * (cut.ownBlocks || source.blocks) * source.block * result.block);
   const each = cut.parts * Math.ceil(result.blocks / cut.chunkBlocks);
   return {
     problem,
@@ -54,11 +56,11 @@ function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | nul
     source,
     result,
     packing: packingOf(problem, source, result),
-    slot: slotOf(problem, code, cut, source),
+    slot: slotOf(problem, code, cut, { source, panel }),
     slots: Math.min(mostSlots, Math.max(each, cut.valueParts) * groups),
     groups,
     each,
-    panel: oddLines(4 * problem.slices.taps * source.blocks * source.block * result.block),
+    panel,
   };
 }
 
@@ -90,6 +92,7 @@ interface Slot {
   readonly bytes: number;
   readonly productsAt: number;
   readonly linesAt: number;
+  readonly kernelAt: number;
   readonly valuePlane: number;
   readonly valueBlock: number;
   readonly productPlane: number;
@@ -97,7 +100,7 @@ interface Slot {
   readonly groupBytes: number;
 }
 
-function slotOf(problem: WinogradProblem, code: WinogradCode, cut: Cut, source: Placement): Slot {
+function slotOf(problem: WinogradProblem, code: WinogradCode, cut: Cut, { source, panel }: Pick<LaidOut, "source" | "panel">): Slot {
   const shared = cut.valueParts > 0;
   // register tiles may run over by less than one of them
   const over = code.rows - 1;
@@ -110,7 +113,9 @@ function slotOf(problem: WinogradProblem, code: WinogradCode, cut: Cut, source: 
   const productsAt = shared ? 0 : groupBytes;
   const linesAt = productsAt + cut.passBlocks * planes * productPlane;
   const lines = 4 * spanOf(code.form) * Math.max(spanRows(code) * code.from, tileRows(code) * code.lanes);
-  return { bytes: roundUp(linesAt + lines, 64), productsAt, linesAt, valuePlane, valueBlock, productPlane, groupBytes };
+  const kernelAt = roundUp(linesAt + (code.own ? Math.max(lines, kernelLineBytes(code)) : lines), 64);
+  const bytes = kernelAt + (code.own ? planes * cut.passBlocks * panel : 0);
+  return { bytes, productsAt, linesAt, kernelAt, valuePlane, valueBlock, productPlane, groupBytes };
 }
 
 /** Where the tiles lie in source, result and fused operands. */
@@ -142,7 +147,7 @@ function streamsOf({ problem, source, result }: LaidOut, buffers: Buffers, fusio
 }
 
 function recordOf(at: LaidOut, streams: readonly StreamRecord[], each: number, parts: number): Int32Array {
-  const { problem, code, cut, source, result, slot, slots, panel } = at;
+  const { problem, code, cut, source, result, packing, slot, slots, panel } = at;
   const [last, before] = [result.extents[result.extents.length - 1], problem.rank > 1 ? result.extents[result.extents.length - 2] : null];
   const down = before === null ? 1 : tilesOn(before, problem.form);
   return winogradRecord(
@@ -172,6 +177,10 @@ function recordOf(at: LaidOut, streams: readonly StreamRecord[], each: number, p
       productPlane: slot.productPlane,
       groupBytes: slot.groupBytes,
       panel,
+      ownBlocks: cut.ownBlocks,
+      kernelAt: slot.kernelAt,
+      packedBytes: panelBytes(packing),
+      channels: source.channels,
     },
     streams,
     result.channels - (result.blocks - 1) * result.block,
@@ -191,6 +200,12 @@ export function emitWinograd(problem: WinogradProblem, buffers: Buffers, fusion:
   const { code, cut, source, result, packing, slot, slots, groups, each, panel } = at;
   const streams = streamsOf(at, buffers, fusion);
   const shared = cut.valueParts > 0;
+  const transform = kernelStep(code, device.tier, result.blocks, {
+    packed: read("temporary", temporary.packed),
+    transformed: write("temporary", temporary.kernel),
+    record: read("constant", table.kernel),
+    lines: update("temporary", temporary.lines),
+  });
   const geometry = {
     taps: problem.slices.taps,
     blocks: result.blocks,
@@ -201,10 +216,10 @@ export function emitWinograd(problem: WinogradProblem, buffers: Buffers, fusion:
   return {
     temporaries: [
       packing.panels * panelBytes(packing),
-      planesOf(code) * result.blocks * panel,
+      code.own ? 0 : planesOf(code) * result.blocks * panel,
       slots * slot.bytes,
       mostSlots * markBytes,
-      result.blocks * kernelLineBytes(code),
+      code.own ? 0 : result.blocks * kernelLineBytes(code),
       ...(shared ? [groups * slot.groupBytes] : []),
     ],
     constants: [
@@ -215,12 +230,7 @@ export function emitWinograd(problem: WinogradProblem, buffers: Buffers, fusion:
     ],
     steps: [
       packStep(packing, read("input", 0), write("temporary", temporary.packed), read("constant", table.packing)),
-      kernelStep(code, device.tier, result.blocks, {
-        packed: read("temporary", temporary.packed),
-        transformed: write("temporary", temporary.kernel),
-        record: read("constant", table.kernel),
-        lines: update("temporary", temporary.lines),
-      }),
+      ...(code.own ? [] : [transform]),
       { routine: freeSlots, operands: [write("temporary", temporary.marks)], chunks: { each: 1, group: 0 } },
       ...(shared ? [chunkStep(at, "values", device), chunkStep(at, "products", device)] : [chunkStep(at, "whole", device)]),
     ],
@@ -233,7 +243,8 @@ function chunkStep({ code, cut, each }: LaidOut, stage: Stage, device: Device): 
     values: write("temporary", temporary.values),
     products: read("temporary", temporary.values),
   }[stage];
-  const after = [read("temporary", temporary.kernel), write("output", 0), ...code.fused.map((_, index) => read("operand", index))];
+  const kernel = code.own ? temporary.packed : temporary.kernel;
+  const after = [read("temporary", kernel), write("output", 0), ...code.fused.map((_, index) => read("operand", index))];
   return {
     routine: winogradRoutine(code, stage, device.tier),
     chunks: { each: stage === "values" ? cut.valueParts : each, group: cut.group },

@@ -1,28 +1,30 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
-import { outerStep, outerTile, storeTile, zeroTile } from "../tiles/outer.ts";
+import { loadTile, outerStep, outerTile, storeTile, zeroTile } from "../tiles/outer.ts";
 import { planesOf, type WinogradCode, word } from "./code.ts";
 
 /**
  * The small matrix products of some tiles (those of all slices, slice by slice) and result blocks: products[block][plane][tile][lane] =
  * sum over taps and channels of values[plane][channel][tile + tap] * kernel[plane][block][tap][channel][lane].
- * Arguments: record, values, kernel, products, tiles, blocks, bytes from one tap's tiles to the next.
+ * Arguments: record, values, kernel, products, tiles, blocks, bytes from one tap's tiles to the next, source blocks. `more` adds them to
+ * what is there.
  */
-export function addProducts(module: ModuleBuilder, code: WinogradCode): number {
+export function addProducts(module: ModuleBuilder, code: WinogradCode, more = false): number {
   const panel = (rows: number): number =>
-    module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPanel(f, code, rows));
+    module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPanel(f, code, rows, more));
   const [large, small] = [panel(code.rows), panel(code.rows - 1)];
-  return module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPlanes(f, code, large, small));
+  return module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPlanes(f, code, large, small));
 }
 
 /** Register tiles of `rows` tiles: arguments values, kernel panel, products, register tiles, source blocks, bytes of a block of values, taps, bytes of a tap. */
-function emitPanel(f: FunctionBuilder, code: WinogradCode, rows: number): void {
+function emitPanel(f: FunctionBuilder, code: WinogradCode, rows: number, more: boolean): void {
   const [values, panel, products, count, blocks, blockBytes, taps, tapBytes] = f.parameters;
   const [value, row, block, tap, tapValue] = f.locals("i32", 5);
   const tile = outerTile(f, rows, code.lanes);
   f.loop((next) => {
-    zeroTile(f, tile);
+    if (more) loadTile(f, tile, products, 4 * code.lanes);
+    else zeroTile(f, tile);
     f.get(values).set(tapValue);
     f.get(panel).set(row);
     f.get(taps).set(tap);
@@ -79,14 +81,10 @@ function splitTiles(f: FunctionBuilder, rows: number, tiles: Local, small: Local
 }
 
 function emitPlanes(f: FunctionBuilder, code: WinogradCode, largePanel: number, smallPanel: number): void {
-  const [record, values, kernel, products, tiles, blocks, tapBytes] = f.parameters;
-  const [large, small, plane, block, target, panel, sourceBlocks, valueBlock, valuePlane, productPlane, productBlock, taps] = f.locals(
-    "i32",
-    12,
-  );
+  const [record, values, kernel, products, tiles, blocks, tapBytes, sourceBlocks] = f.parameters;
+  const [large, small, plane, block, target, panel, valueBlock, valuePlane, productPlane, productBlock, taps] = f.locals("i32", 11);
   splitTiles(f, code.rows, tiles, small, large);
   word(f, record, "panel").set(panel);
-  word(f, record, "sourceBlocks").set(sourceBlocks);
   word(f, record, "taps").set(taps);
   word(f, record, "valueBlock").set(valueBlock);
   word(f, record, "valuePlane").set(valuePlane);

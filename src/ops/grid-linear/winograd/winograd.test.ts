@@ -43,6 +43,9 @@ const slicedLines = [
   "n4 ci64 co96 g1 | i3x6x6 k3x3x3 s1 d1 p1:1 t1 zero",
 ];
 
+/** Kernels that chunks of F(4, 3) transform for themselves, some channels at a time. */
+const ownLines = ["n1 ci260 co344 g1 | i3x5 k3x3 s1 d1 p1:1 t1 zero", "n1 ci170 co180 g1 | i2x2x4 k3x3x3 s1 d1 p1:1 t1 zero"];
+
 const draws = (plan: Plan, draw: () => number): Float64Array[] =>
   gridLinear.inputs(plan).map(({ shape }) => Float64Array.from({ length: size(shape) }, draw));
 /** A product with 0 may have either sign. */
@@ -52,7 +55,7 @@ for (const algorithm of winogradAlgorithms) {
   const role = algorithm.id.includes("-forward-") ? "forward" : "input";
   test(`${algorithm.id} equals the oracle, in any order of chunks`, () => {
     const draw = random(3);
-    for (const line of [...lines, ...slicedLines]) {
+    for (const line of [...lines, ...slicedLines, ...(algorithm.id.endsWith("4") ? ownLines : [])]) {
       const plan = parse(`${role} ${line}`);
       const inputs = draws(plan, () => draw.integer(-4, 4));
       const [wanted] = gridLinear.reference(plan, inputs);
@@ -63,7 +66,7 @@ for (const algorithm of winogradAlgorithms) {
         assert.deepEqual(damage, [], line);
         if (algorithm.id.endsWith("2")) assert.deepEqual(unsigned(outputs[0]), unsigned(wanted), `${line} on ${device.tier}`);
         else
-          outputs[0].forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) < 4e-6 * largest, `${line} on ${device.tier}: cell ${i}`));
+          outputs[0].forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) < 6e-6 * largest, `${line} on ${device.tier}: cell ${i}`));
         const turned = runAlone({ ...trial, order: (chunks) => Array.from({ length: chunks }, (_, i) => chunks - 1 - i) });
         assert.deepEqual(turned.outputs[0], outputs[0], `${line} on ${device.tier}, chunks in another order`);
       }
@@ -184,5 +187,7 @@ test("predicted times choose by channels and maps as measured ones do", () => {
   assert.equal(fastest("n1 ci512 co512 g1 | i7x7"), "winograd-2");
   assert.equal(fastest("n1 ci16 co16 g1 | i4x3"), "blocked");
   // in training the kernel of such a layer is transformed in every step
-  assert.equal(fastest("n1 ci512 co512 g1 | i7x7", "training"), "blocked");
+  assert.equal(fastest("n1 ci256 co256 g1 | i14x14"), "winograd-4");
+  assert.equal(fastest("n1 ci256 co256 g1 | i14x14", "training"), "winograd-2");
+  assert.equal(fastest("n8 ci256 co256 g1 | i14x14", "training"), "winograd-4");
 });
