@@ -13,6 +13,7 @@ import { flatKernel } from "../../ops/grid-linear/kernel/wasm-flat.ts";
 import { narrowKernel } from "../../ops/grid-linear/kernel/wasm-narrow.ts";
 import { forwardLocal, inputLocal, kernelLocal } from "../../ops/grid-linear/local/wasm-local.ts";
 import { narrowForward } from "../../ops/grid-linear/narrow/wasm-narrow.ts";
+import { winogradKernelAlgorithms } from "../../ops/grid-linear/winograd/wasm-kernel-gradient.ts";
 import { winogradAlgorithms } from "../../ops/grid-linear/winograd/wasm-winograd.ts";
 import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
 import { plainMove } from "../../ops/move/wasm-move.ts";
@@ -29,6 +30,7 @@ export const algorithms: readonly Algorithm[] = [
   denseInput,
   denseKernel,
   ...winogradAlgorithms,
+  ...winogradKernelAlgorithms,
   forwardBlocked,
   inputBlocked,
   kernelBlocked,

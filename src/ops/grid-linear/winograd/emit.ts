@@ -65,7 +65,7 @@ function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | nul
 }
 
 /** Bytes rounded up to an odd number of cache lines, so that neighbours do not fall on the same sets of a cache. */
-const oddLines = (bytes: number): number => 64 * (2 * Math.ceil((bytes / 64 - 1) / 2) + 1);
+export const oddLines = (bytes: number): number => 64 * (2 * Math.ceil((bytes / 64 - 1) / 2) + 1);
 
 /** K as rows of tap and source channel, the taps in the order in which they meet the source. */
 function packingOf({ plan }: WinogradProblem, source: Placement, result: Placement): Packing {
