@@ -32,7 +32,11 @@ const headWords = 9;
 
 /** The step that packs a kernel into a temporary, one chunk for each panel. Lanes beyond the last channel become zero. */
 export function packStep(packing: Packing, kernel: OperandRef, packed: OperandRef, record: OperandRef): StepSpec {
-  return { routine: packRoutine, operands: [kernel, packed, record], chunks: { each: packing.panels, group: 0 } };
+  return {
+    routine: packRoutine(packing.columns === 1 && packing.rowStride === 1),
+    operands: [kernel, packed, record],
+    chunks: { each: packing.panels, group: 0 },
+  };
 }
 
 export function packRecord(packing: Packing): Int32Array {
@@ -57,15 +61,15 @@ export function packRecord(packing: Packing): Int32Array {
   return Int32Array.from(words);
 }
 
-/** One routine for every kernel: all numbers come from the record. */
-const packRoutine: Routine = {
-  key: "grid-linear pack kernel",
-  build: (module) => module.function(["i32", "i32", "i32", "i32"], [], emitPack),
-};
+/** One routine for every kernel, all numbers come from the record; another where the lanes of a panel's row lie together as they are. */
+const packRoutine = (together: boolean): Routine => ({
+  key: `grid-linear pack kernel${together ? ", rows together" : ""}`,
+  build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitPack(f, together)),
+});
 
-function emitPack(f: FunctionBuilder): void {
+function emitPack(f: FunctionBuilder, together: boolean): void {
   const [table, chunk, end] = f.parameters;
-  const [kernel, packed, record, source, panel, row, quad, outer, column, at] = f.locals("i32", 10);
+  const [kernel, packed, record, source, panel, row, quad, outer, column, at, places, lane] = f.locals("i32", 12);
   const rows = f.locals("i32", 4);
   const vectors = f.locals("v128", 8);
   const mask = f.local("v128");
@@ -90,30 +94,31 @@ function emitPack(f: FunctionBuilder): void {
       word(4).op("i32.mul", "i32.add").set(source);
       f.get(packed).get(chunk);
       word(8).op("i32.mul", "i32.add").set(panel);
-      f.get(chunk);
-      word(1).op("i32.rem_u");
-      word(2).op("i32.mul").i32(2).op("i32.shl").set(row);
-      word(2).set(quad);
-      again(quad, () => {
-        rows.forEach((pointer, i) => pointRow(f, pointer, source, row, i, word));
-        f.get(row).op("i32x4.splat").i32x4(0, 1, 2, 3).op("i32x4.add");
-        word(0).op("i32x4.splat", "i32x4.lt_s").set(mask);
-        f.get(record)
-          .i32(headWords * 4)
-          .op("i32.add")
-          .set(at);
-        word(5).set(outer);
-        again(outer, () => {
+      f.get(record)
+        .i32(headWords * 4)
+        .op("i32.add")
+        .set(places);
+      word(5).set(outer);
+      // all rows of an outer index together: those of another lie pages away
+      again(outer, () => {
+        f.get(chunk);
+        word(1).op("i32.rem_u");
+        word(2).op("i32.mul").i32(2).op("i32.shl").set(row);
+        f.get(panel).set(lane);
+        word(2).set(quad);
+        again(quad, () => {
+          (together ? rows.slice(0, 1) : rows).forEach((pointer, i) => pointRow(f, pointer, source, row, i, word));
+          f.get(row).op("i32x4.splat").i32x4(0, 1, 2, 3).op("i32x4.add");
+          word(0).op("i32x4.splat", "i32x4.lt_s").set(mask);
+          f.get(places).set(at);
           word(7).set(column);
-          again(column, () => packQuad(f, rows, vectors, mask, panel, at));
-          for (const pointer of rows) {
-            f.get(pointer);
-            word(6).op("i32.add");
-            word(7).i32(4).op("i32.shl", "i32.sub").set(pointer);
-          }
+          again(column, () => (together ? copyQuad(f, rows[0], mask, lane, at) : packQuad(f, rows, vectors, mask, lane, at)));
+          advance(f, lane, 16);
+          advance(f, row, 4);
         });
-        advance(f, panel, 16);
-        advance(f, row, 4);
+        f.get(source);
+        word(6).op("i32.add").set(source);
+        f.get(at).set(places);
       });
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
@@ -138,6 +143,12 @@ function pointRow(
 }
 
 const lanes = (...picked: readonly number[]): number[] => picked.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte));
+
+/** One row of four lanes. */
+function copyQuad(f: FunctionBuilder, row: Local, mask: Local, panel: Local, at: Local): void {
+  f.get(panel).get(at).memory("i32.load").op("i32.add").get(row).memory("v128.load").get(mask).op("v128.and").memory("v128.store");
+  advance(f, at, 16);
+}
 
 /** Transposes 4 rows x 4 columns and stores each column where the table says. */
 function packQuad(f: FunctionBuilder, rows: readonly Local[], vectors: readonly Local[], mask: Local, panel: Local, at: Local): void {
