@@ -33,13 +33,19 @@ export interface Refusal {
 /** Times that were measured instead of predicted, ns, by `keyOf` a candidate. */
 export type Measured = ReadonlyMap<string, number>;
 
+/** What an algorithm that offers no layout is asked about, to learn its reason. */
+const anyLayout: LayoutChoice = { inputs: new Array(8).fill(plainLayout), operands: new Array(8).fill(plainLayout), outputs: [1, 1] };
+
+const noLayout = (fusion: Fusion | null): string =>
+  `offers no layout for this plan${fusion === null ? "" : " with what is fused into it"}.`;
+
 /** Layout choices that an algorithm takes; notes in `refusals` why it takes none of them. */
 export function offers(algorithm: Algorithm, plan: unknown, fusion: Fusion | null, device: Device, refusals: Refusal[]): LayoutChoice[] {
   const layouts = algorithm.layouts(plan, fusion, device);
   const refuse = (why: string): void => {
     if (!refusals.some((other) => other.algorithm === algorithm.id && other.why === why)) refusals.push({ algorithm: algorithm.id, why });
   };
-  if (layouts.length === 0) refuse(`offers no layout${fusion === null ? "" : " with this fusion"}.`);
+  if (layouts.length === 0) refuse(algorithm.refuses(plan, anyLayout, fusion, device) ?? noLayout(fusion));
   return layouts.filter((layout) => {
     const why = algorithm.refuses(plan, layout, fusion, device);
     if (why !== null) refuse(why);
