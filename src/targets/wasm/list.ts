@@ -11,6 +11,7 @@ import { kernelGrouped } from "../../ops/grid-linear/grouped/wasm-kernel.ts";
 import { kernelBlocked } from "../../ops/grid-linear/kernel/wasm-blocked.ts";
 import { flatKernel } from "../../ops/grid-linear/kernel/wasm-flat.ts";
 import { narrowKernel } from "../../ops/grid-linear/kernel/wasm-narrow.ts";
+import { forwardLocalBatch, inputLocalBatch } from "../../ops/grid-linear/local/wasm-lanes.ts";
 import { forwardLocal, inputLocal, kernelLocal } from "../../ops/grid-linear/local/wasm-local.ts";
 import { narrowForward } from "../../ops/grid-linear/narrow/wasm-narrow.ts";
 import { winogradKernelAlgorithms } from "../../ops/grid-linear/winograd/wasm-kernel-gradient.ts";
@@ -45,6 +46,8 @@ export const algorithms: readonly Algorithm[] = [
   forwardLocal,
   inputLocal,
   kernelLocal,
+  forwardLocalBatch,
+  inputLocalBatch,
   forwardGrouped,
   inputGrouped,
   kernelGrouped,

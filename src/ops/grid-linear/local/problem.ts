@@ -135,15 +135,23 @@ export function cutOf(plan: GridLinearPlan, device: Device): Cut {
   const [copies, taps] = [copiesOf(plan), tapsOf(plan)];
   const [from, to] = [plan.channelsIn / plan.groups, plan.channelsOut / plan.groups];
   const [rows, sources] = plan.role === "input" ? [from, to] : [to, from];
-  const together = Math.min(32, plan.examples * turnCount(plan));
   const expanded = plan.role === "kernel" ? rows + sources : sources;
-  const wanted = Math.min(longestStrip, sumFloats / (2 * together), stripFloats / (together * expanded));
+  const near = Math.max(8, Math.floor((4 * stripFloats) / (expanded * shortestStrip)));
+  const together = Math.min(32, near, plan.examples * turnCount(plan));
+  // what is written to memory wants long strips more than what is read from it
+  const nearFloats = plan.role === "kernel" ? 4 * stripFloats : stripFloats;
+  const wanted = Math.min(
+    longestStrip,
+    plan.role === "kernel" ? longestStrip : sumFloats / (2 * together),
+    nearFloats / (together * expanded),
+  );
   const strips = Math.ceil(copies / Math.max(1, Math.floor(Math.max(wanted, shortestStrip) / taps)));
   const floats = Math.ceil(copies / strips) * taps;
   const chunks = Math.max(1, Math.ceil(timeOf(plan, device) / chunkTime / plan.groups));
   const perChunk = Math.max(1, Math.ceil(strips / chunks));
   const sets = Math.ceil(strips / perChunk);
-  const parts = Math.max(1, Math.min(Math.floor(rows / 8), Math.ceil(chunks / sets)));
+  // every part expands all sources anew
+  const parts = Math.max(1, Math.min(Math.floor(rows / 16), Math.ceil(chunks / sets)));
   // an odd number of lines, so that planes do not share a set of the cache; behind a strip is room for its last vector
   const lines = Math.ceil((floats + 16) / 16);
   const pitch = 64 * (lines % 2 === 0 ? lines + 1 : lines);
@@ -156,9 +164,9 @@ export function timeOf(plan: GridLinearPlan, device: Device): number {
   const kernel = size(types.kernel.shape);
   const turns = plan.examples * turnCount(plan);
   const [from, to] = [plan.channelsIn * planeFloats(plan), plan.channelsOut * planeFloats(plan)];
-  const bytes = kernel * (plan.role === "kernel" ? 8 : 4);
-  const sums = (kernel * turns) / (device.wide ? 24 : device.fma ? 13 : 10);
-  return 3000 + Math.max(bytes / 11, sums) + turns * (from + to) * 0.13;
+  const sums = (kernel * turns) / (device.wide ? 36 : device.fma ? 18 : 13);
+  const folded = plan.role === "input" ? from : 0;
+  return 3000 + (4 * kernel) / (plan.role === "kernel" ? 12 : 16) + sums + turns * (from + to + folded) * 0.2;
 }
 
 /** Bytes of the expanded operands of one chunk. */

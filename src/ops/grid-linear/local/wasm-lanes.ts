@@ -1,0 +1,350 @@
+import { size } from "../../../base/types.ts";
+import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
+import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
+import { whileBelow } from "../../../emit/wasm/vectors.ts";
+import type { Algorithm, Buffers, Device, Emission, OperandRef } from "../../contract.ts";
+import { type Placement, place, plainLayout } from "../../layout.ts";
+import { roundUp } from "../gather.ts";
+import { type GridLinearPlan, typesOf } from "../plan.ts";
+import { countDown } from "../tiles/panel.ts";
+import { addLaneScatter, addLaneSums, addPairCopy, type LaneTile, passesOf, spreadStep } from "./lanes.ts";
+import { cellTable, inputLayout, lanesOf, patchTable, placesOf, planeFloats, runOf, unfit } from "./problem.ts";
+
+type Role = "forward" | "input";
+
+/** Examples from which on they are the lanes: fewer would leave most of a vector empty. */
+const leastExamples = 4;
+/** Taps whose code is written out. */
+const mostTaps = 64;
+const mostRows = 4;
+/** Bytes of a chunk's sums, which stay in the first cache. */
+const sumBytes = 16384;
+
+function unfitLanes(plan: GridLinearPlan, role: Role, device: Device): string | null {
+  if (plan.role !== role) return `computes role ${role} only.`;
+  const { examples, axes } = plan;
+  if (examples < leastExamples) return `${examples} examples leave vectors of examples empty (below ${leastExamples}).`;
+  if (axes.some(({ period, output }) => period !== output)) return "some cells share a copy of the kernel, or have none.";
+  const taps = size(axes.map(({ kernel }) => kernel));
+  if (taps > mostTaps) return `${taps} taps are too many to write out (above ${mostTaps}).`;
+  return unfit(plan, device);
+}
+
+/** Numbers of the main step; bytes but for counts. Equal ones mean equal code. */
+interface LaneCode {
+  readonly role: Role;
+  readonly copies: number;
+  readonly strips: number;
+  readonly groups: number;
+  /** Planes of K of one group that a chunk works on at a time (forward: output channels), and that are walked through. */
+  readonly rows: number;
+  readonly columns: number;
+  readonly columnPlane: number;
+  readonly kernelGroup: number;
+  readonly passes: number;
+  readonly tile: LaneTile;
+  /** Spread operand: from channel to channel. Forward: V. Input: G. */
+  readonly plane: number;
+  /** Scratch of a chunk. */
+  readonly scratch: number;
+  /** Cells of the result, from example to example and from channel to channel. */
+  readonly cells: number;
+  readonly example: number;
+  readonly resultPlane: number;
+}
+
+const lanes = (role: Role): Algorithm<GridLinearPlan> => ({
+  id: `wasm-grid-linear-${role}-local-batch`,
+  operator: "grid-linear",
+  layouts: (plan, fusion, device) =>
+    fusion === null && unfitLanes(plan, role, device) === null
+      ? [{ inputs: [plainLayout, role === "forward" ? inputLayout(plan) : plainLayout], operands: [], outputs: [1] }]
+      : [],
+  refuses: (plan, _, fusion, device) =>
+    fusion === null ? unfitLanes(plan, role, device) : "a formula over the result is a step of its own.",
+  estimate: (plan, _, __, device) => lanesTime(plan, device),
+  emit: (plan, buffers, _, device) => emitLanes(plan, role, buffers, device),
+});
+
+/** Predicted time of one thread, ns. */
+function lanesTime(plan: GridLinearPlan, device: Device): number {
+  const types = typesOf(plan);
+  const kernel = size(types.kernel.shape);
+  const { vectors, passes } = passesOf(plan.examples, device);
+  const scattered = plan.role === "input" ? 1.35 : 1;
+  const perFloat = passes * scattered * (0.31 + 0.14 * (vectors - 1)) * (device.fma ? 1 : 1.3);
+  const cells = size(types.input.shape) + size(types.output.shape);
+  return 5000 + kernel * perFloat + cells * 0.5;
+}
+
+/** The same cells with so many examples side by side. */
+const widened = (at: Placement, side: number): Placement => ({
+  ...at,
+  strides: at.strides.map((stride) => stride * side),
+  origin: at.origin * side,
+});
+
+function emitLanes(plan: GridLinearPlan, role: Role, buffers: Buffers, device: Device): Emission {
+  const { groups } = plan;
+  const forward = role === "forward";
+  const at = placesOf(plan, [...buffers.inputs, ...buffers.outputs]);
+  const { vectors, passes, side } = passesOf(plan.examples, device);
+  const copies = size(plan.axes.map(({ period }) => period));
+  const taps = planeFloats(plan) / copies;
+  const [from, to] = [plan.channelsIn / groups, plan.channelsOut / groups];
+  const [source, result] = forward ? [at.input, at.output] : [at.output, at.input];
+  // cells of V with all around that taps meet, without what other consumers want
+  const around = forward ? at.input : place(typesOf(plan).input, inputLayout(plan));
+  const tile: LaneTile = {
+    rows: Math.min(mostRows, to),
+    vectors,
+    lanes: lanesOf(device),
+    fma: device.fma,
+    taps,
+    run: runOf(plan),
+    cell: 4 * side,
+    rowPlane: 4 * planeFloats(plan) * from,
+  };
+  const sums = tile.rows * 4 * side;
+  const strips = forward ? Math.min(copies, Math.ceil((copies * sums) / sumBytes)) : 1;
+  const spreadCells = forward ? around.blockStride : copies;
+  const code: LaneCode = {
+    role,
+    copies,
+    strips,
+    groups,
+    rows: to,
+    columns: from,
+    columnPlane: 4 * planeFloats(plan),
+    kernelGroup: 4 * planeFloats(plan) * from * to,
+    passes,
+    tile,
+    plane: 4 * spreadCells * side,
+    scratch: roundUp(forward ? Math.ceil(copies / strips) * sums : 4 * around.blockStride * side, 64),
+    cells: forward ? copies : size(at.input.extents),
+    example: 4 * result.exampleStride,
+    resultPlane: 4 * result.blockStride,
+  };
+  const every = Int32Array.from({ length: spreadCells }, (_, cell) => 4 * cell);
+  const constant = (index: number): OperandRef => ({ of: "constant", index, access: "read" });
+  const spread: OperandRef = { of: "temporary", index: 0, access: "read" };
+  const chunks = forward ? groups * Math.ceil(to / tile.rows) * strips : groups * from;
+  return {
+    temporaries: [source.channels * code.plane, chunks * code.scratch],
+    constants: [
+      forward ? every : cellTable(plan, source, 0),
+      patchTable(plan, widened(around, side)),
+      pairsOf(plan, role, around, result, sums, side),
+    ],
+    steps: [
+      spreadStep(source, spreadCells, side, {
+        source: { of: "input", index: 1, access: "read" },
+        target: { ...spread, access: "write" },
+        table: constant(0),
+      }),
+      {
+        routine: { key: `grid-linear local lanes | ${JSON.stringify(code)} | ${device.tier}`, build: (module) => buildLanes(module, code) },
+        operands: [
+          spread,
+          { of: "input", index: 0, access: "read" },
+          { of: "output", index: 0, access: "write" },
+          { of: "temporary", index: 1, access: "update" },
+          constant(1),
+          constant(2),
+        ],
+        chunks: { each: chunks, group: 0 },
+      },
+    ],
+  };
+}
+
+/** Pairs of byte offsets: a cell of the scratch, and the cell of the result that it goes to. */
+function pairsOf(plan: GridLinearPlan, role: Role, around: Placement, result: Placement, sums: number, side: number): Int32Array {
+  if (role === "forward")
+    return cellTable(plan, result, 0).reduce(
+      (words, to, copy) => words.fill(copy * sums, 2 * copy, 2 * copy + 1).fill(to, 2 * copy + 1, 2 * copy + 2),
+      new Int32Array(2 * size(result.extents)),
+    );
+  const words: number[] = [];
+  const walk = (axis: number, from: number, to: number): void => {
+    if (axis === result.extents.length) words.push(4 * from * side, 4 * to);
+    else for (let i = 0; i < result.extents[axis]; i++) walk(axis + 1, from + i * around.strides[axis], to + i * result.strides[axis]);
+  };
+  walk(0, around.origin, result.origin);
+  return Int32Array.from(words);
+}
+
+function buildLanes(module: ModuleBuilder, code: LaneCode): number {
+  const copy = addPairCopy(module);
+  const build = (rows: number): number => {
+    const tile = { ...code.tile, rows };
+    return code.role === "forward" ? addLaneSums(module, tile, code.tile.rows * tile.cell) : addLaneScatter(module, tile, code.plane);
+  };
+  const rest = code.rows % code.tile.rows;
+  const tiles = { whole: build(code.tile.rows), rest: rest > 0 ? build(rest) : -1, copy };
+  return module.function(["i32", "i32", "i32", "i32"], [], (f) => {
+    if (code.role === "forward") emitForward(f, code, tiles);
+    else emitInput(f, code, tiles);
+  });
+}
+
+interface Tiles {
+  readonly whole: number;
+  readonly rest: number;
+  readonly copy: number;
+}
+
+/** Operands, and the scratch of the chunk. */
+function operands(
+  f: FunctionBuilder,
+  code: LaneCode,
+): { spread: Local; kernel: Local; result: Local; table: Local; pairs: Local; scratch: () => FunctionBuilder } {
+  const [addresses, chunk] = f.parameters;
+  const [spread, kernel, result, all, table, pairs] = f.locals("i32", 6);
+  [spread, kernel, result, all, table, pairs].forEach((local, i) =>
+    f
+      .get(addresses)
+      .memory("i32.load", 4 * i)
+      .set(local),
+  );
+  return { spread, kernel, result, table, pairs, scratch: () => f.get(chunk).i32(code.scratch).op("i32.mul").get(all).op("i32.add") };
+}
+
+/** chunk = (strip, tile of rows, group): sums of a strip in the scratch, then to their cells, example by example. */
+function emitForward(f: FunctionBuilder, code: LaneCode, tiles: Tiles): void {
+  const { tile, rows, columns, groups, strips, copies, passes } = code;
+  const [, chunk, end, examples] = f.parameters;
+  const at = operands(f, code);
+  const [sums, first, count, row, group, k, v, left, begins, example, pairs] = f.locals("i32", 11);
+  const perGroup = Math.ceil(rows / tile.rows);
+  const scaled = (local: Local, by: number): FunctionBuilder => f.get(local).i32(by).op("i32.mul");
+  const [most, more] = [Math.floor(copies / strips), copies % strips];
+  whileBelow(f, chunk, end, 1, () => {
+    f.get(chunk).i32(groups).op("i32.rem_u").set(group);
+    f.get(chunk).i32(groups).op("i32.div_u").i32(perGroup).op("i32.rem_u").i32(tile.rows).op("i32.mul").set(row);
+    f.get(chunk)
+      .i32(groups * perGroup)
+      .op("i32.div_u")
+      .set(first);
+    f.get(first).i32(more).op("i32.lt_u").i32(most).op("i32.add").set(count);
+    f.get(first).i32(more).get(first).i32(more).op("i32.lt_u", "select");
+    scaled(first, most).op("i32.add").set(first);
+    at.scratch().set(sums);
+    const strip = (rowCount: number, index: number): void => {
+      for (let pass = 0; pass < passes; pass++) {
+        const offset = pass * tile.vectors * tile.lanes * 4;
+        scaled(group, code.kernelGroup).get(at.kernel).op("i32.add");
+        scaled(row, tile.rowPlane).op("i32.add");
+        scaled(first, tile.taps * 4)
+          .op("i32.add")
+          .set(k);
+        scaled(group, columns * code.plane)
+          .get(at.spread)
+          .op("i32.add")
+          .i32(offset)
+          .op("i32.add")
+          .set(v);
+        f.i32(columns).set(left).i32(1).set(begins);
+        countDown(f, left, () => {
+          f.get(k).get(v).get(sums).i32(offset).op("i32.add");
+          scaled(first, (4 * tile.taps) / tile.run)
+            .get(at.table)
+            .op("i32.add")
+            .get(count)
+            .get(begins)
+            .call(index);
+          f.i32(0).set(begins);
+          f.get(k).i32(code.columnPlane).op("i32.add").set(k).get(v).i32(code.plane).op("i32.add").set(v);
+        });
+      }
+      // the pairs count from the first strip on, rows by the full tile
+      for (let r = 0; r < rowCount; r++) {
+        f.i32(0).set(example);
+        whileBelow(f, example, examples, 1, () => {
+          scaled(first, tile.rows * tile.cell).set(pairs);
+          f.get(sums)
+            .i32(r * tile.cell)
+            .op("i32.add")
+            .get(pairs)
+            .op("i32.sub")
+            .get(example)
+            .i32(2)
+            .op("i32.shl", "i32.add");
+          scaled(example, code.example).get(at.result).op("i32.add");
+          scaled(group, rows).get(row).op("i32.add").i32(r).op("i32.add").i32(code.resultPlane).op("i32.mul", "i32.add");
+          scaled(first, 8).get(at.pairs).op("i32.add").get(count).call(tiles.copy);
+        });
+      }
+    };
+    f.get(row)
+      .i32(rows - tile.rows)
+      .op("i32.le_s");
+    f.if(
+      () => strip(tile.rows, tiles.whole),
+      () => {
+        if (tiles.rest >= 0) strip(rows % tile.rows, tiles.rest);
+      },
+    );
+  });
+}
+
+/** chunk = (input channel): its plane in the scratch begins with zeros, all output channels add to it, then it goes to its cells. */
+function emitInput(f: FunctionBuilder, code: LaneCode, tiles: Tiles): void {
+  const { tile, rows, columns, copies, passes } = code;
+  const [, chunk, end, examples] = f.parameters;
+  const at = operands(f, code);
+  const [plane, zero, left, k, g, example] = f.locals("i32", 6);
+  const scaled = (local: Local, by: number): FunctionBuilder => f.get(local).i32(by).op("i32.mul");
+  whileBelow(f, chunk, end, 1, () => {
+    at.scratch().tee(plane).set(zero);
+    f.i32(code.scratch / 16).set(left);
+    countDown(f, left, () => {
+      f.get(zero).f32x4(0).memory("v128.store");
+      f.get(zero).i32(16).op("i32.add").set(zero);
+    });
+    for (let pass = 0; pass < passes; pass++) {
+      const offset = pass * tile.vectors * tile.lanes * 4;
+      f.get(chunk).i32(columns).op("i32.div_u").i32(code.kernelGroup).op("i32.mul").get(at.kernel).op("i32.add");
+      f.get(chunk).i32(columns).op("i32.rem_u").i32(code.columnPlane).op("i32.mul", "i32.add").set(k);
+      f.get(chunk)
+        .i32(columns)
+        .op("i32.div_u")
+        .i32(rows * code.plane)
+        .op("i32.mul")
+        .get(at.spread)
+        .op("i32.add")
+        .i32(offset)
+        .op("i32.add")
+        .set(g);
+      const add = (index: number): void => void f.get(k).get(g).get(plane).i32(offset).op("i32.add").get(at.table).i32(copies).call(index);
+      f.i32(Math.floor(rows / tile.rows)).set(left);
+      countDown(f, left, () => {
+        add(tiles.whole);
+        f.get(k)
+          .i32(tile.rows * tile.rowPlane)
+          .op("i32.add")
+          .set(k);
+        f.get(g)
+          .i32(tile.rows * code.plane)
+          .op("i32.add")
+          .set(g);
+      });
+      if (tiles.rest >= 0) add(tiles.rest);
+    }
+    f.i32(0).set(example);
+    whileBelow(f, example, examples, 1, () => {
+      f.get(plane).get(example).i32(2).op("i32.shl", "i32.add");
+      scaled(example, code.example).get(at.result).op("i32.add");
+      scaled(chunk, code.resultPlane).op("i32.add").get(at.pairs).i32(code.cells).call(tiles.copy);
+    });
+  });
+}
+
+/**
+ * Locally connected layers of a batch: Z[co, o] = sum over ci, tap of K[co, ci, o, tap] V[ci, o s + tap d - low], lanes being examples, each
+ * float of K a splat. Source: Goodfellow et al. 2016, eq. 9.9.
+ */
+export const forwardLocalBatch: Algorithm<GridLinearPlan> = lanes("forward");
+
+/** Input gradient of locally connected layers of a batch: V[ci, i] = sum over co, tap of K[co, ci, o, tap] G[co, o] with i = o s + tap d - low. */
+export const inputLocalBatch: Algorithm<GridLinearPlan> = lanes("input");
