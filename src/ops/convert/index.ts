@@ -6,10 +6,10 @@ import { type Conversion, copy } from "./copy.ts";
 import { fillHalo } from "./halo.ts";
 import { permute } from "./permute.ts";
 import { regroup } from "./regroup.ts";
-import { transpose } from "./transpose.ts";
+import { type LaneOrder, transpose } from "./transpose.ts";
 
 export { permutes } from "./permute.ts";
-export { groupLanes } from "./transpose.ts";
+export { groupLanes, paddedGroups } from "./transpose.ts";
 
 /** A routine of the planner's own, with its chunks. */
 export interface Step {
@@ -61,26 +61,23 @@ export function conversion(type: TensorType, from: Layout, to: Layout, device: D
   return step(`convert | ${printTypes([type])} | ${printLayout(from)} -> ${printLayout(to)} | ${device.tier}`, kind(type, from, to));
 }
 
-/** Channels of a group, as lanes see them: all, or `only` one. */
-export interface GroupChannels {
-  readonly perGroup: number;
-  readonly only?: number;
-}
-
-/** Puts plain or channel-blocked cells into blocks whose lanes are groups (see `groupLanes`), or back. Operands: source (read), target (write). */
+/**
+ * Puts plain or channel-blocked cells into blocks whose lanes are groups, or plain ones into groups that are filled up to whole blocks; or back.
+ * Operands: source (read), target (write).
+ */
 export function groupConversion(
   type: TensorType,
-  { perGroup, only }: GroupChannels,
+  order: Exclude<LaneOrder, { readonly kind: "channels" }>,
   [cells, lanes]: readonly [Layout, Layout],
   direction: "to lanes" | "from lanes",
   device: Device,
 ): Step {
-  const which = only === undefined ? `groups of ${perGroup}` : `channel ${only} of ${perGroup}`;
-  const key = `convert ${direction} ${which} | ${printTypes([type])} | ${printLayout(cells)} ${printLayout(lanes)} | ${device.tier}`;
+  const only = order.kind === "groups" && order.only !== null ? ` channel ${order.only}` : "";
+  const key = `convert ${direction} ${order.kind} of ${order.perGroup}${only} | ${printTypes([type])} | ${printLayout(cells)} ${printLayout(lanes)} | ${device.tier}`;
   const [from, to] = direction === "to lanes" ? [cells, lanes] : [lanes, cells];
   return step(
     key,
-    cells.block === 1 ? transpose(type, from, to, perGroup, only) : permute(type, cells, lanes, perGroup, direction === "to lanes"),
+    cells.block === 1 ? transpose(type, from, to, order) : permute(type, cells, lanes, order.perGroup, direction === "to lanes"),
   );
 }
 

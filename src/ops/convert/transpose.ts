@@ -30,23 +30,75 @@ export function groupLanes(type: TensorType, perGroup: number, block: number, he
   return { ...type, shape: type.shape.with(axis, Math.ceil(type.shape[axis] / perGroup / block) * block * held) };
 }
 
-/** Between plain and channel-blocked: 4 x 4 transpositions of channels and cells; spare lanes become zero. With several channels per group, the lanes are groups, and `only` one channel of each may be wanted. */
-export function transpose(type: TensorType, from: Layout, to: Layout, perGroup = 1, only: number | null = null): Conversion {
-  const held = only === null ? perGroup : 1;
+/** The type of a value whose groups of so many channels are filled up to whole blocks each. */
+export function paddedGroups(type: TensorType, perGroup: number, block: number): TensorType {
+  const axis = channelAxis(type);
+  return { ...type, shape: type.shape.with(axis, (type.shape[axis] / perGroup) * Math.ceil(perGroup / block) * block) };
+}
+
+/** Which channels become which lanes: those of a channel axis as it is; groups as lanes, of which `only` one channel may be wanted; groups filled up to whole blocks. */
+export type LaneOrder =
+  | { readonly kind: "channels" }
+  | { readonly kind: "groups"; readonly perGroup: number; readonly only: number | null }
+  | { readonly kind: "padded"; readonly perGroup: number };
+
+/** Blocks in two nested counts: where they begin (in channels of the plain side, in blocks of the other), channels from lane to lane, channels of the last block of the inner count. */
+interface BlockOrder {
+  readonly type: TensorType;
+  readonly outer: { readonly count: number; readonly channels: number; readonly blocks: number };
+  readonly inner: { readonly count: number; readonly channels: number };
+  readonly lane: number;
+  readonly last: number;
+  readonly first: number;
+}
+
+function blockOrder(type: TensorType, order: LaneOrder, block: number): BlockOrder {
+  const channels = type.shape[channelAxis(type)] ?? 1;
+  if (order.kind === "padded") {
+    const { perGroup } = order;
+    const count = Math.ceil(perGroup / block);
+    return {
+      type: paddedGroups(type, perGroup, block),
+      outer: { count: channels / perGroup, channels: perGroup, blocks: count },
+      inner: { count, channels: block },
+      lane: 1,
+      last: perGroup - block * (count - 1),
+      first: 0,
+    };
+  }
+  const perGroup = order.kind === "groups" ? order.perGroup : 1;
+  const only = order.kind === "groups" ? order.only : null;
+  const count = Math.ceil(channels / perGroup / block);
+  return {
+    type: order.kind === "groups" ? groupLanes(type, perGroup, block, only === null ? perGroup : 1) : type,
+    outer: { count: only === null ? perGroup : 1, channels: 1, blocks: count },
+    inner: { count, channels: perGroup * block },
+    lane: perGroup,
+    last: channels / perGroup - block * (count - 1),
+    first: only ?? 0,
+  };
+}
+
+/** Between plain and channel-blocked: 4 x 4 transpositions of channels and cells; spare lanes become zero. */
+export function transpose(type: TensorType, from: Layout, to: Layout, order: LaneOrder = { kind: "channels" }): Conversion {
+  const blocks = blockOrder(type, order, Math.max(from.block, to.block));
   const placed = (layout: Layout): Placement => {
-    const at = place(layout.block === 1 || perGroup === 1 ? type : groupLanes(type, perGroup, layout.block, held), layout);
-    return layout.block === 1 ? { ...at, origin: at.origin + (only ?? 0) * at.blockStride } : at;
+    if (layout.block > 1) return place(blocks.type, layout);
+    const at = place(type, layout);
+    return { ...at, origin: at.origin + blocks.first * at.blockStride };
   };
   const [source, target] = [placed(from), placed(to)];
   const [plain, blocked] = from.block === 1 ? [source, target] : [target, source];
   const walk = cut(coalesce(spatialWalk(source, target)), piece);
-  const groupBlocks = blocked.blocks / held;
-  const groupMove = (at: Placement) => ({ extent: held, step: at === plain ? plain.blockStride : groupBlocks * blocked.blockStride });
-  const blockMove = (at: Placement) => ({
-    extent: groupBlocks,
-    step: at === plain ? plain.blockStride * perGroup * blocked.block : blocked.blockStride,
+  const groupMove = (at: Placement) => ({
+    extent: blocks.outer.count,
+    step: at === plain ? plain.blockStride * blocks.outer.channels : blocked.blockStride * blocks.outer.blocks,
   });
-  const outer = [held, groupBlocks, ...walk.extents.slice(0, -1)];
+  const blockMove = (at: Placement) => ({
+    extent: blocks.inner.count,
+    step: at === plain ? plain.blockStride * blocks.inner.channels : blocked.blockStride,
+  });
+  const outer = [blocks.outer.count, blocks.inner.count, ...walk.extents.slice(0, -1)];
   const division = divide(type.batched, size(outer), 5 + (walk.piece * blocked.block) / transposeRate);
   const emit = (f: FunctionBuilder): void => {
     const { sourceBase, targetBase, sourcePointer, targetPointer, example } = bases(f, source, target);
@@ -54,7 +106,7 @@ export function transpose(type: TensorType, from: Layout, to: Layout, perGroup =
     const sides = (channels: number): Sides => ({
       plain: plainPointer,
       blocked: blockedPointer,
-      channelStep: perGroup * plain.blockStride,
+      channelStep: blocks.lane * plain.blockStride,
       block: blocked.block,
       channels,
     });
@@ -67,14 +119,13 @@ export function transpose(type: TensorType, from: Layout, to: Layout, perGroup =
           { base: targetBase, pointer: targetPointer, moves: [groupMove(target), blockMove(target), ...walk.moves[1]] },
         ]);
         const length = emitLength(f, walk, coordinates);
-        const inLast = plain.channels / perGroup - blocked.block * (groupBlocks - 1);
         const whole = (): void => emitRun(f, length, make(f, sides(blocked.block)));
-        const last = (): void => emitRun(f, length, make(f, sides(inLast)));
-        if (inLast === blocked.block) whole();
-        else if (groupBlocks === 1) last();
+        const last = (): void => emitRun(f, length, make(f, sides(blocks.last)));
+        if (blocks.last === blocked.block) whole();
+        else if (blocks.inner.count === 1) last();
         else
           f.get(coordinates[1])
-            .i32(groupBlocks - 1)
+            .i32(blocks.inner.count - 1)
             .op("i32.eq")
             .if(last, whole);
       },

@@ -8,6 +8,7 @@ import { kernelDepthwise } from "../../ops/grid-linear/depthwise/wasm-kernel.ts"
 import { generalGridLinear } from "../../ops/grid-linear/general/wasm-general.ts";
 import { forwardGrouped, inputGrouped } from "../../ops/grid-linear/grouped/wasm-grouped.ts";
 import { kernelGrouped } from "../../ops/grid-linear/grouped/wasm-kernel.ts";
+import { paddedAlgorithms } from "../../ops/grid-linear/grouped/wasm-padded.ts";
 import { kernelBlocked } from "../../ops/grid-linear/kernel/wasm-blocked.ts";
 import { flatKernel } from "../../ops/grid-linear/kernel/wasm-flat.ts";
 import { narrowKernel } from "../../ops/grid-linear/kernel/wasm-narrow.ts";
@@ -51,6 +52,7 @@ export const algorithms: readonly Algorithm[] = [
   forwardGrouped,
   inputGrouped,
   kernelGrouped,
+  ...paddedAlgorithms,
   generalGridLinear,
   blockedWindow,
   plainWindow,

@@ -24,7 +24,7 @@ function laneBlock(groups: number, device: Device): number {
 }
 
 /** One value for all lanes, or cells with a channel axis of their own, which can be put in the order of the groups. */
-function hasOrder(type: TensorType, result: TensorType): boolean {
+export function hasOrder(type: TensorType, result: TensorType): boolean {
   const operand = fusedOperand(type, result);
   return operand !== null && (operand.splat || type.shape.length === result.shape.length - (type.batched ? 0 : 1));
 }
@@ -63,7 +63,7 @@ export function emitGrouped(problem: GatherProblem, buffers: Buffers, fusion: Fu
   const [source, result] = [place(lanes.source, sourceLayout), place(lanes.result, resultLayout)];
   const temporary = (index: number, access: OperandRef["access"]): OperandRef => ({ of: "temporary", index, access });
   const toLanes = (type: TensorType, perGroup: number, from: Layout, to: Layout, operands: readonly OperandRef[]): StepSpec => ({
-    ...groupConversion(type, { perGroup }, [from, to], "to lanes", device),
+    ...groupConversion(type, { kind: "groups", perGroup, only: null }, [from, to], "to lanes", device),
     operands,
   });
   const further: StepSpec[] = [];
@@ -100,7 +100,13 @@ export function emitGrouped(problem: GatherProblem, buffers: Buffers, fusion: Fu
       ...further,
       ...rows.steps,
       {
-        ...groupConversion(problem.result, { perGroup: results }, [buffers.outputs[0], resultLayout], "from lanes", device),
+        ...groupConversion(
+          problem.result,
+          { kind: "groups", perGroup: results, only: null },
+          [buffers.outputs[0], resultLayout],
+          "from lanes",
+          device,
+        ),
         operands: [temporary(2, "read"), { of: "output", index: 0, access: "write" }],
       },
     ],

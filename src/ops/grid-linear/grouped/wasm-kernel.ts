@@ -66,7 +66,10 @@ function emit(plan: GridLinearPlan, buffers: Buffers, _: unknown, device: Device
       const lanes = groupLanes(type, perGroup, layout.block, 1);
       const at = allocate(4 * place(lanes, layout).words);
       const operands: OperandRef[] = [{ of: "input", index: input, access: "read" }, temporary(at, "write")];
-      steps.push({ ...groupConversion(type, { perGroup, only }, [buffers.inputs[input], layout], "to lanes", device), operands });
+      steps.push({
+        ...groupConversion(type, { kind: "groups", perGroup, only }, [buffers.inputs[input], layout], "to lanes", device),
+        operands,
+      });
       if (layout.halo.some(({ low, high }) => low + high > 0))
         steps.push({ ...haloFill(lanes, layout), operands: [temporary(at, "update")] });
       return at;
