@@ -12,6 +12,11 @@ import type { GraphTracer } from "./trace.ts";
  * Throws: when `loss` is not a scalar.
  */
 export function gradients(loss: Value, of: readonly Value[]): (Value | null)[] {
+  // what masks examples of unequal extents is a node of the graph, and is differentiated as such
+  return (loss.graph as GraphTracer).plain(() => plainGradients(loss, of));
+}
+
+function plainGradients(loss: Value, of: readonly Value[]): (Value | null)[] {
   if (loss.type.shape.length !== 0)
     fail("gradients", "", "loss", "a scalar (shape [])", printType(loss.type), "Reduce it with sum or mean first.");
   const graph = loss.graph as GraphTracer;

@@ -1,7 +1,8 @@
 import { fail, invariant } from "../base/errors.ts";
 import { printType, sameShape, size, type Tensor, type TensorType } from "../base/types.ts";
-import type { Operator, Tracer, Value } from "../ops/contract.ts";
+import type { AxisExtent, Extents, Operator, Tracer, Value } from "../ops/contract.ts";
 import type { Content, Graph, GraphNode, GraphValue, Source } from "./graph.ts";
+import { extentOf, maskedBeyond } from "./unequal.ts";
 
 /** Takes down a computation as a Graph. One tracer makes one graph; nothing is ambient. */
 export class GraphTracer implements Tracer {
@@ -13,6 +14,12 @@ export class GraphTracer implements Tracer {
   readonly #calls = new Map<string, readonly Value[]>();
   readonly #outputs: { name: string; value: number }[] = [];
   readonly #updates: { state: string; value: number }[] = [];
+  /** Extents of values whose examples are of unequal extents. */
+  readonly #extents = new Map<number, Extents>();
+  /** All extents there are, with the path of what made them: at least one cell each, or an example is empty there. */
+  readonly extentRules: { readonly path: string; readonly extent: AxisExtent }[] = [];
+  /** Operators see plain cells, as in gradients, whose nodes are made from nodes that are plain already. */
+  #plain = false;
   /** Path of the layer that is being traced. */
   path = "";
 
@@ -69,8 +76,62 @@ export class GraphTracer implements Tracer {
     return this.#once("examples", { dtype: "f32", shape: [], batched: false }, { kind: "examples" });
   }
 
+  extents(value: Value): Extents | null {
+    return this.#plain ? null : (this.#extents.get(value.id) ?? null);
+  }
+
+  /** Says that the examples of a value are of unequal extents; its cells beyond them must hold zero. */
+  setExtents(value: Value, extents: Extents | null): void {
+    if (extents === null || extents.every((extent) => extent === null)) return;
+    this.#extents.set(value.id, extents);
+    for (const extent of extents) if (extent !== null) this.extentRules.push({ path: this.path, extent });
+  }
+
+  /** Traces `body` with no regard to extents. */
+  plain<T>(body: () => T): T {
+    const outer = this.#plain;
+    this.#plain = true;
+    try {
+      return body();
+    } finally {
+      this.#plain = outer;
+    }
+  }
+
   apply<P, O>(operator: Operator<P, O>, options: O, inputs: readonly Value[]): readonly Value[] {
     for (const input of inputs) invariant(input.graph === this, () => `${operator.name}: a value of another graph`);
+    if (!inputs.some((input) => this.extents(input) !== null)) return this.#applyPlain(operator, options, inputs);
+    const plan = operator.plan(
+      options,
+      inputs.map((input) => input.type),
+    );
+    const given = inputs.map((value) => ({ value, extents: this.extents(value) }));
+    const made = this.plain(() =>
+      operator.unequal?.(
+        plan,
+        given,
+        {
+          apply: (others) => this.#applyPlain(operator, options, others),
+          masked: (value, extents, fill) => maskedBeyond(value, extents, fill),
+          extent: extentOf,
+        },
+        options,
+      ),
+    );
+    if (made === undefined || typeof made === "string")
+      return fail(
+        "graph",
+        this.path,
+        `${operator.name} of examples of unequal extents`,
+        "an operator that keeps examples apart",
+        operator.line(plan),
+        made,
+      );
+    for (const { value, extents } of made) this.setExtents(value, extents);
+    return made.map(({ value }) => value);
+  }
+
+  #applyPlain<P, O>(operator: Operator<P, O>, options: O, inputs: readonly Value[]): readonly Value[] {
     const key = `${operator.name} ${JSON.stringify(options)} ${inputs.map((input) => input.id).join(" ")}`;
     const known = this.#calls.get(key);
     if (known !== undefined) return known;

@@ -4,9 +4,10 @@ import { gradients } from "../graph/differentiate.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Session } from "../graph/session.ts";
 import { GraphTracer } from "../graph/trace.ts";
-import { call, constant, type Expression, operand, type Value } from "../ops/contract.ts";
+import { maskedBeyond } from "../graph/unequal.ts";
+import { call, constant, type Expression, type Extents, operand, type Value } from "../ops/contract.ts";
 import { pointwise } from "../ops/pointwise/index.ts";
-import { add, divide, minimum, multiply, sqrt, square, sum } from "../ops.ts";
+import { add, divide, minimum, multiply, reshape, slice, sqrt, square, sum, toFloat } from "../ops.ts";
 import { initialCells } from "./initialisers.ts";
 import type { Loss } from "./losses.ts";
 import { type Optimiser, update } from "./optimisers.ts";
@@ -16,6 +17,11 @@ import { type LayerInfo, type Net, type Parameter, type Statistic, TracingScope 
 export interface TensorSpec {
   readonly shape: readonly number[];
   readonly dtype?: DType;
+  /**
+   * Examples are of unequal extents, up to those of the shape [channels, ...extents]: the feed `<name>.extents`, i32 [examples, axes], says how many
+   * cells each has; its cells lie at the low end of every axis, and what is beyond is not looked at.
+   */
+  readonly unequal?: boolean;
 }
 
 /** A traced program of a net, with the state that it needs. */
@@ -63,14 +69,33 @@ function trace(net: Net, options: TraceOptions, training: boolean, rename?: (par
   const scope = new TracingScope(tracer, training, options.batch, rename);
   const feeds = (specs: Readonly<Record<string, TensorSpec>>): Record<string, Value> =>
     Object.fromEntries(
-      Object.entries(specs).map(([name, { shape, dtype }]) => [
-        name,
-        tracer.input(name, tensorType([options.batch, ...shape], true, dtype)),
-      ]),
+      Object.entries(specs).map(([name, { shape, dtype, unequal }]) => {
+        const value = tracer.input(name, tensorType([options.batch, ...shape], true, dtype));
+        return [name, unequal === true ? unequalInput(tracer, name, value) : value];
+      }),
     );
   const inputs = feeds(options.inputs);
   const targets = feeds(options.targets ?? {});
   return { tracer, scope, outputs: applyNet(net, inputs, scope), targets };
+}
+
+/** The input with its cells beyond the fed extents cleared. */
+function unequalInput(tracer: GraphTracer, name: string, value: Value): Value {
+  const axes = value.type.shape.length - 2;
+  if (axes < 1)
+    fail("net", name, "shape of an input of unequal extents", "[channels, ...extents]", `[${value.type.shape.slice(1).join(",")}]`);
+  const fed = tracer.input(`${name}.extents`, tensorType([value.type.shape[0], axes], true, "i32"));
+  const extents: Extents = [
+    null,
+    ...Array.from({ length: axes }, (_, axis) => ({
+      counts: reshape(slice(toFloat(fed), 1, axis, axis + 1), []),
+      of: (cells: readonly number[]) => cells[axis],
+    })),
+  ];
+  // labels are numbers of classes: there is none that means nothing
+  const cleared = value.type.dtype === "f32" ? maskedBeyond(value, extents) : value;
+  tracer.setExtents(cleared, extents);
+  return cleared;
 }
 
 function applyNet(net: Net, inputs: Readonly<Record<string, Value>>, scope: TracingScope): Readonly<Record<string, Value>> {

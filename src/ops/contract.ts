@@ -19,6 +19,33 @@ export interface Tracer {
   constant(content: { readonly shape: readonly number[]; readonly fill: number } | Tensor): Value;
   /** Number of examples of the run as an f32 scalar (shape []). */
   examples(): Value;
+  /** Extents of a value whose examples are of unequal extents; null where all cells are valid. */
+  extents(value: Value): Extents | null;
+}
+
+/** How many cells along an axis each example has: counts as f32 [examples], and as a function of the extents that were fed. */
+export interface AxisExtent {
+  readonly counts: Value;
+  readonly of: (fed: readonly number[]) => number;
+}
+
+/** One entry for each axis after the example axis; null where every example has the whole axis. Cells beyond hold zero. */
+export type Extents = readonly (AxisExtent | null)[];
+
+/** What an operator builds with where its examples are of unequal extents. */
+export interface UnequalTools {
+  /** The operator itself, on these inputs, with no regard to extents. */
+  readonly apply: (inputs: readonly Value[]) => readonly Value[];
+  /** The value with `fill` in the cells beyond the extents. */
+  readonly masked: (value: Value, extents: Extents, fill?: number) => Value;
+  /** Extents worked out of others: operand 0 of the formula. */
+  readonly extent: (from: AxisExtent, formula: Expression) => AxisExtent;
+}
+
+/** A value with the extents of its examples. */
+export interface UnequalValue {
+  readonly value: Value;
+  readonly extents: Extents | null;
 }
 
 /** What one run of a plan costs. */
@@ -46,6 +73,11 @@ export interface Operator<P = unknown, O = unknown> {
   /** Gradients with respect to the inputs, as new nodes (so they can be differentiated again). Absent = zero. */
   gradient(plan: P, node: NodeValues, outputGradients: readonly (Value | undefined)[]): readonly (Value | undefined)[];
   cost(plan: P): Cost;
+  /**
+   * The outputs for examples of unequal extents: for each example what it gives alone, and zero in the cells beyond. Inputs hold zero there.
+   * A sentence where it cannot; absent: it never can.
+   */
+  unequal?(plan: P, inputs: readonly UnequalValue[], tools: UnequalTools, options: O): readonly UnequalValue[] | string;
   /** True when the output is the input's cells in the same plain order, so that it needs no work at all. */
   alias?(plan: P): boolean;
   /** A random plan for the laws. */

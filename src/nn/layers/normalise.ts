@@ -161,13 +161,12 @@ export function localResponseNorm({ size: window = 5, alpha = 1e-4, beta = 0.75,
     if (!(k > 0) || alpha < 0) fail("localResponseNorm", "", "k and alpha", "k > 0 and alpha >= 0", `${k} and ${alpha}`);
     const [x, sums] = [operand(0), operand(1)];
     // channels as an axis of a grid, so that the window over them is a kernel
-    const squares = reshape(pointwise(call("square", x), [input]), [1, channels, size(extents)]);
-    const kernel = input.graph.constant({ shape: [1, 1, window, 1], fill: alpha / window });
-    const padding = [
-      { low: Math.floor(window / 2), high: Math.floor((window - 1) / 2) },
-      { low: 0, high: 0 },
-    ];
-    const around = reshape(forward({ kernel: [window, 1], padding }, kernel, squares), [channels, ...extents]);
+    const grid = extents.length > 2 ? [size(extents)] : extents;
+    const taps = [window, ...grid.map(() => 1)];
+    const squares = reshape(pointwise(call("square", x), [input]), [1, channels, ...grid]);
+    const kernel = input.graph.constant({ shape: [1, 1, ...taps], fill: alpha / window });
+    const padding = [{ low: Math.floor(window / 2), high: Math.floor((window - 1) / 2) }, ...grid.map(() => ({ low: 0, high: 0 }))];
+    const around = reshape(forward({ kernel: taps, padding }, kernel, squares), [channels, ...extents]);
     return pointwise(times(x, call("exp", times(constant(-beta), call("log", plus(constant(k), sums))))), [input, around]);
   });
 }

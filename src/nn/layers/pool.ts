@@ -3,7 +3,7 @@ import { tensor } from "../../graph/trace.ts";
 import { type Padding, paddingCells } from "../../grid/axis.ts";
 import { call, constant, operand, type Value } from "../../ops/contract.ts";
 import { forward } from "../../ops/grid-linear/index.ts";
-import { maxWindow, mean, pointwise } from "../../ops.ts";
+import { maxWindow, mean, pointwise, slice } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
 import { checkPadding, checkWhole, layer, partsOf, perAxis } from "./layer.ts";
 
@@ -140,10 +140,17 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
         `every window to hold a cell of the ${axes[empty].input} of the input`,
         `a window of ${axes[empty].kernel} wholly in padding ${axes[empty].low}:${axes[empty].high}`,
       );
+    const valid = options.countPadding === false ? validOnes(input) : null;
+    if (valid !== null) {
+      const sums = windowSums(input, reachingOf(axes, highs), channels, taps, 1);
+      return pointwise(call("divide", operand(0), call("max", operand(1), constant(Number.MIN_VALUE))), [
+        sums,
+        windowSums(valid, reachingOf(axes, highs), 1, taps, 1),
+      ]);
+    }
     const even = counted.every((sums) => sums.every((sum) => sum === sums[0]));
     const scale = even ? 1 / counted.reduce((product, [sum]) => product * sum, 1) : 1;
-    const reaching = axes.map((axis, i) => ({ ...axis, high: highs[i] }));
-    const sums = windowSums(input, reaching, channels, taps, scale);
+    const sums = windowSums(input, reachingOf(axes, highs), channels, taps, scale);
     return even ? sums : pointwise(call("multiply", operand(0), operand(1)), [sums, reciprocals(input, counted)]);
   });
 }
@@ -162,6 +169,16 @@ export function powerPool(p: number, extent: PerAxis<number>, options: Omit<Pool
     const powers = pointwise(call("power", call("abs", operand(0)), constant(p)), [input]);
     return pointwise(call("power", operand(0), constant(1 / p)), [windowSums(powers, axes, channels, equalTaps(axes), 1)]);
   });
+}
+
+const reachingOf = (axes: readonly PoolAxis[], highs: readonly number[]): PoolAxis[] =>
+  axes.map((axis, i) => ({ ...axis, high: highs[i] }));
+
+/** 1 in every valid cell, [N, 1, ...n], for examples of unequal extents; null for others. */
+function validOnes(input: Value): Value | null {
+  if (input.graph.extents(input) === null) return null;
+  const one = slice(input, 1, 0, 1);
+  return pointwise(constant(1), [one]);
 }
 
 const equalTaps = (axes: readonly PoolAxis[]): number[][] => axes.map(({ kernel }) => tapWeights("equal", kernel));

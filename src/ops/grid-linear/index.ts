@@ -1,7 +1,8 @@
 import type { Random } from "../../base/random.ts";
 import { size } from "../../base/types.ts";
 import { type Axis, axisTermCount, type Border, outputExtent, span } from "../../grid/axis.ts";
-import type { NodeValues, Operator, Value } from "../contract.ts";
+import type { Extents, NodeValues, Operator, UnequalTools, UnequalValue, Value } from "../contract.ts";
+import { spreadExtent, windowedExtent } from "../unequal.ts";
 import { parseLine, printLine } from "./line.ts";
 import { type GridLinearOptions, type GridLinearPlan, pairCount, parts, planGridLinear, type Role, typesOf } from "./plan.ts";
 import { referenceGridLinear } from "./reference.ts";
@@ -27,6 +28,7 @@ export const gridLinear: Operator<GridLinearPlan, GridLinearOptions> = {
   parse: parseLine,
   reference: referenceGridLinear,
   gradient: gradientGridLinear,
+  unequal: unequalGridLinear,
   cost: (plan) => {
     const types = typesOf(plan);
     const terms = plan.axes.reduce((product, axis) => product * axisTermCount(axis), 1);
@@ -55,6 +57,40 @@ function gradientGridLinear(
     case "input":
       return [apply("kernel", second, gradient), apply("forward", first, gradient)];
   }
+}
+
+/** Zeros beyond the extents are zero padding; what a window sees only there is cleared. */
+function unequalGridLinear(
+  plan: GridLinearPlan,
+  [kernel, data]: readonly UnequalValue[],
+  { apply, masked, extent }: UnequalTools,
+  options: GridLinearOptions,
+): UnequalValue[] | string {
+  const { extents } = data;
+  if (plan.role === "kernel" || kernel.extents !== null || extents === null || extents[0] !== null)
+    return "Kernels and channels are the same for all examples.";
+  const why = plan.axes.flatMap((axis, i) => (extents[i + 1] === null ? [] : (whyNotUnequal(axis, options, i) ?? [])));
+  if (why.length > 0) return why[0];
+  const left: Extents = plan.axes.map((axis, i) => {
+    const own = extents[i + 1];
+    if (own === null) return null;
+    const { input, output, kernel: taps, dilation, stride, low, high } = axis;
+    return extent(
+      own,
+      plan.role === "forward" ? windowedExtent({ span: span(taps, dilation), stride, low, high }) : spreadExtent(stride, input, output),
+    );
+  });
+  const [value] = apply([kernel.value, data.value]);
+  return [{ value: masked(value, [null, ...left]), extents: [null, ...left] }];
+}
+
+function whyNotUnequal({ border, low, high, period, output, stride }: Axis, { padding }: GridLinearOptions, i: number): string | null {
+  if (border !== "zero" && (low > 0 || high > 0))
+    return `Axis ${i} continues by ${border} at the batch's border: choose a border of zeros.`;
+  if (period > 1 && period === output) return `Axis ${i} has a kernel copy for every location: choose a period.`;
+  const word = Array.isArray(padding) ? padding[i] : padding;
+  if (word === "same" && stride > 1) return `Padding "same" with stride ${stride} on axis ${i} depends on the extent: give cells.`;
+  return null;
 }
 
 /** Options that plan the same problem in another role. */

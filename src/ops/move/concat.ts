@@ -1,4 +1,5 @@
 import { size } from "../../base/types.ts";
+import { commonExtents } from "../unequal.ts";
 import { type Kind, rest, sampleType, withRest } from "./kind.ts";
 import { type Remap, wholeAxis } from "./remap.ts";
 
@@ -30,6 +31,11 @@ export const concatKind: Kind<Concat> = {
       first,
       extents.map((extent, i) => (i === axis ? inputs.reduce((sum, input) => sum + rest(input)[axis], 0) : extent)),
     );
+  },
+  unequal: ({ axis }, extents, [first]) => {
+    const common = commonExtents(rest(first).length, extents);
+    if (typeof common === "string") return common;
+    return common[axis] === null ? { extents: common } : `Axis ${axis} has extents of its examples: one would begin in the middle.`;
   },
   print: ({ axis }) => String(axis),
   parse: (text) => ({ kind: "concat", axis: Number(text) }),

@@ -78,6 +78,11 @@ export const gatherKind: Kind<Gather> = {
     });
     return result;
   },
+  unequal: ({ axis }, [extents, indices]) => {
+    if (indices !== null || extents === null || extents[axis] !== null)
+      return `Axis ${axis} has extents of its examples: some lack cells that are picked.`;
+    return { extents };
+  },
   gradient: ({ axis }, { inputs: [value, index] }, gradient, apply) => {
     const options: ScatterAdd = { kind: "scatterAdd", axis, extent: rest(value.type)[axis], keep: value.type.batched };
     return [value.type.dtype === "f32" ? apply(options, [gradient, index]) : undefined, undefined];

@@ -1,10 +1,16 @@
 import type { Problems } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import type { TensorType } from "../../base/types.ts";
-import type { NodeValues, Value } from "../contract.ts";
+import type { Extents, NodeValues, UnequalTools, Value } from "../contract.ts";
 
 /** Applies another move: what gradients are made of. */
 export type Apply = (options: { readonly kind: string }, inputs: readonly Value[]) => Value;
+
+/** What a move makes of extents. */
+export interface Moved {
+  readonly extents: Extents;
+  readonly fill?: number;
+}
 
 /** One kind of move. M is its options as plain data; axes and extents in them count after the example axis. */
 export interface Kind<M extends { readonly kind: string }> {
@@ -17,6 +23,8 @@ export interface Kind<M extends { readonly kind: string }> {
   print(move: M): string;
   parse(text: string): M;
   reference(move: M, inputs: readonly Float64Array[], types: readonly TensorType[], output: TensorType): Float64Array;
+  /** Extents of the output where examples are of unequal extents, and what cells beyond them must hold before (0 when left out); a sentence where it cannot. */
+  unequal?(move: M, extents: readonly (Extents | null)[], types: readonly TensorType[], tools: UnequalTools): Moved | string;
   gradient(move: M, node: NodeValues, gradient: Value, apply: Apply): (Value | undefined)[];
   sample(random: Random): { move: M; inputs: TensorType[] };
 }

@@ -53,6 +53,20 @@ export const moveOperator: Operator<MovePlan, MoveOptions> = {
     if (gradient === undefined) return [];
     return kindOf(move.kind).gradient(move, node, gradient, (options, inputs) => apply(options as MoveOptions, inputs));
   },
+  unequal: ({ move, inputs }, given, tools) => {
+    const moved = kindOf(move.kind).unequal?.(
+      move,
+      given.map(({ extents }) => extents),
+      inputs,
+      tools,
+    );
+    if (moved === undefined || typeof moved === "string")
+      return moved ?? `A ${move.kind} may bring cells of an example to where another has none.`;
+    const { extents, fill = 0 } = moved;
+    const filled = given.map(({ value, extents: own }) => (fill === 0 || own === null ? value : tools.masked(value, own, fill)));
+    const [value] = tools.apply(filled);
+    return [{ value: fill === 0 ? value : tools.masked(value, extents), extents }];
+  },
   cost: ({ inputs, output }) => ({
     multiplyAdds: 0,
     bytes: 4 * inputs.reduce((sum, { shape }) => sum + size(shape), size(output.shape)),

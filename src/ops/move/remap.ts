@@ -2,7 +2,9 @@ import { fail, type Problems } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import { size, type TensorType } from "../../base/types.ts";
 import { type Border, bordered } from "../../grid/axis.ts";
-import { type Kind, rest, sampleType, withRest } from "./kind.ts";
+import { type AxisExtent, type Extents, operand, type UnequalTools } from "../contract.ts";
+import { plus, times } from "../expression/build.ts";
+import { type Kind, type Moved, rest, sampleType, withRest } from "./kind.ts";
 
 /**
  * One axis of a remapping: output cell c reads input position start + floor(c / repeat) * step; what lies beyond the border is
@@ -86,6 +88,31 @@ function parseAxes(text: string): AxisMap[] {
   });
 }
 
+/** Pads, crops (as many cells off every example) and upsampling; a slice along such an axis is a crop. */
+function unequalRemap(
+  { axes, fill }: Remap,
+  [extents]: readonly (Extents | null)[],
+  _: readonly TensorType[],
+  tools: UnequalTools,
+): Moved | string {
+  const moved: (AxisExtent | null)[] = [];
+  for (const [i, { input, output, start, step, repeat, border }] of axes.entries()) {
+    const own = extents?.[i] ?? null;
+    const whole = input === output && start === 0 && step === 1 && repeat === 1;
+    if (own === null || whole) {
+      moved.push(own);
+      continue;
+    }
+    const repeats = repeat > 1 && start === 0 && output === input * repeat;
+    if (step !== 1 || (repeat > 1 && !repeats))
+      return `Axis ${i} has extents of its examples: it can be padded, cropped and upsampled by whole factors.`;
+    if (border !== "zero" && (start < 0 || start + output > input))
+      return `Axis ${i} continues by ${border} at the batch's border: pad with a number.`;
+    moved.push(tools.extent(own, repeats ? times(operand(0), repeat) : plus(operand(0), output - input)));
+  }
+  return { extents: moved, fill };
+}
+
 export const remapKind: Kind<Remap> = {
   kind: "remap",
   inputs: 1,
@@ -113,6 +140,7 @@ export const remapKind: Kind<Remap> = {
     }
     return result;
   },
+  unequal: unequalRemap,
   gradient: ({ axes }, _, gradient, apply) => [apply({ kind: "unmap", axes } as Unmap, [gradient])],
   sample: (random) => {
     const input = sampleType(random, random.integer(1, 4));

@@ -25,6 +25,17 @@ export const reshapeKind: Kind<Reshape> = {
   print: ({ shape }) => printNumbers(shape),
   parse: (text) => ({ kind: "reshape", shape: parseNumbers("move", text) }),
   reference: (_, [cells]) => cells.slice(),
+  unequal: ({ shape }, [extents], [input]) => {
+    // axes that end both shapes stay as they are
+    const before = rest(input);
+    let same = 0;
+    while (same < Math.min(before.length, shape.length) && before[before.length - 1 - same] === shape[shape.length - 1 - same]) same++;
+    const lost = (extents ?? []).findIndex((extent, axis) => extent !== null && axis < before.length - same);
+    if (lost >= 0) return `Axis ${lost} has extents of its examples, and would be joined with others.`;
+    return {
+      extents: shape.map((_, axis) => (axis < shape.length - same ? null : (extents?.[before.length - shape.length + axis] ?? null))),
+    };
+  },
   gradient: (_, { inputs: [input] }, gradient, apply) => [apply({ kind: "reshape", shape: rest(input.type) } as Reshape, [gradient])],
   sample: (random) => {
     const input = sampleType(random, random.integer(0, 4));

@@ -35,6 +35,7 @@ export const transposeKind: Kind<Transpose> = {
     }
     return result;
   },
+  unequal: ({ order }, [extents]) => ({ extents: order.map((axis) => extents?.[axis] ?? null) }),
   gradient: ({ order }, _, gradient, apply) => [apply({ kind: "transpose", order: inverse(order) } as Transpose, [gradient])],
   sample: (random) => {
     const rank = random.integer(1, 5);

@@ -1,7 +1,8 @@
 import { Problems } from "../../base/errors.ts";
 import { printType, type TensorType } from "../../base/types.ts";
-import { type Expression, type Operator, operand, type Value } from "../contract.ts";
+import { type Expression, type Operator, operand, type UnequalTools, type UnequalValue, type Value } from "../contract.ts";
 import { operandsOf, rebuild, simplify } from "../expression/simplify.ts";
+import { zeroAtZero } from "../expression/zero-at-zero.ts";
 import {
   costReduce,
   parseReduce,
@@ -13,6 +14,7 @@ import {
   referenceReduce,
   sampleReduce,
 } from "../reduce/fold.ts";
+import { commonExtents, endsWith } from "../unequal.ts";
 import { gradientPointwise } from "./gradient.ts";
 import {
   broadcastType,
@@ -44,6 +46,7 @@ export const pointwiseOperator: Operator<PointwisePlan, PointwiseOptions> = {
   reference: referencePointwise,
   gradient: (plan, node, gradients) => gradientPointwise(plan, node, gradients, { pointwise, fold }),
   cost: costPointwise,
+  unequal: unequalPointwise,
   sample: samplePointwise,
 };
 
@@ -63,8 +66,44 @@ export const reduceOperator: Operator<ReducePlan, ReduceOptions> = {
   // pointwise and reduce stand in one file because the gradient of each is made of the other
   gradient: (_, { inputs: [input] }, [gradient]) => [gradient === undefined ? undefined : broadcastLike(gradient, input)],
   cost: costReduce,
+  unequal: unequalReduce,
   sample: sampleReduce,
 };
+
+/** Cell by cell; what the formula makes of zeros beyond the extents is cleared, unless it is zero. */
+function unequalPointwise(plan: PointwisePlan, inputs: readonly UnequalValue[], { apply, masked }: UnequalTools): UnequalValue[] | string {
+  if (plan.tile) return "Operands that repeat along an axis do not end where examples end.";
+  const extents = commonExtents(
+    plan.output.shape.length - 1,
+    inputs.map((input) => input.extents),
+  );
+  if (typeof extents === "string") return extents;
+  const [value] = apply(inputs.map((input) => input.value));
+  const free = inputs.flatMap((input, index) => (input.value.type.dtype === "f32" && endsWith(input.extents, extents) ? [] : [index]));
+  return [{ value: zeroAtZero(plan.expression, free) ? value : masked(value, extents), extents }];
+}
+
+/** Sums are right, since cells beyond the extents hold zero. */
+function unequalReduce(
+  { input, output }: ReducePlan,
+  [{ value, extents }]: readonly UnequalValue[],
+  { apply }: UnequalTools,
+): UnequalValue[] | string {
+  const left = leftExtents(input, output, extents);
+  return typeof left === "string" ? left : [{ value: apply([value])[0], extents: left }];
+}
+
+/** Extents of what is summed to a smaller type: those of the axes that stay; null when the examples are summed too. */
+export function leftExtents(input: TensorType, output: TensorType, extents: UnequalValue["extents"]): UnequalValue["extents"] | string {
+  if (extents === null) return null;
+  const lead = input.shape.length - output.shape.length;
+  const left = extents.map((extent, axis) => (output.shape[axis + 1 - lead] === input.shape[axis + 1] ? extent : null));
+  const partly = extents.findIndex((extent, axis) => extent !== null && left[axis] === null && (output.shape[axis + 1 - lead] ?? 1) !== 1);
+  if (partly >= 0) return `Axis ${partly} is summed to parts that lie beyond some examples' extents.`;
+  if (output.batched) return left;
+  const kept = left.findIndex((extent) => extent !== null);
+  return kept < 0 ? null : `Axis ${kept} has extents of its examples, which are summed.`;
+}
 
 /** The value repeated over the shape of another, of which only the type is used. */
 export function broadcastLike(value: Value, like: Value): Value {

@@ -6,6 +6,7 @@ import { reshapeRest } from "../move/operator.ts";
 import { exp, log, negate, stopGradient, subtract } from "../pointwise/functions.ts";
 import { fold, pointwise } from "../pointwise/operators.ts";
 import { maxWindow } from "../window/index.ts";
+import { countedCells } from "./count.ts";
 import { reduceOptions } from "./fold.ts";
 import { foldedCells, momentsOperator } from "./moments.ts";
 
@@ -48,8 +49,22 @@ export function sum(x: Value, axes?: Axes, options: ReduceAxes = {}): Value {
 /** Mean over axes (all when left out); over the example axis it divides by the run's number of examples. */
 export function mean(x: Value, axes?: Axes, options: ReduceAxes = {}): Value {
   const reduced = listed("mean", x, axes);
-  const { cells, examples } = foldedCells({ input: x.type, output: reducedType(x.type, reduced) });
+  const output = reducedType(x.type, reduced);
+  const { cells, examples } = foldedCells({ input: x.type, output });
   const total = sum(x, axes, options);
+  const extents = x.graph.extents(x);
+  if (extents !== null) {
+    const count = countedCells(x, extents, output);
+    return pointwise(over(operand(0), operand(1)), [
+      total,
+      count.type.batched
+        ? reshapeRest(
+            count,
+            total.type.shape.slice(1).map(() => 1),
+          )
+        : count,
+    ]);
+  }
   if (!examples) return pointwise(times(1 / cells, operand(0)), [total]);
   return pointwise(over(operand(0), times(cells, operand(1))), [total, x.graph.examples()]);
 }

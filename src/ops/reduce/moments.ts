@@ -1,10 +1,11 @@
 import { Problems } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import { size, type TensorType } from "../../base/types.ts";
-import { type NodeValues, type Operator, operand, type Value } from "../contract.ts";
+import { type NodeValues, type Operator, operand, type UnequalTools, type UnequalValue, type Value } from "../contract.ts";
 import { minus, over, plus, times } from "../expression/build.ts";
 import { parseTypes, printExamples, printTypes, splitLine } from "../line.ts";
-import { pointwise } from "../pointwise/operators.ts";
+import { fold, leftExtents, pointwise } from "../pointwise/operators.ts";
+import { countedCells } from "./count.ts";
 import { eachFold, foldedType, reduceOptions, sampleFold } from "./fold.ts";
 
 /** As the options of reduce. */
@@ -44,11 +45,29 @@ export const momentsOperator: Operator<MomentsPlan, MomentsOptions> = {
     bytes: 4 * (size(input.shape) + 2 * size(output.shape)),
     parameters: 0,
   }),
+  unequal: unequalMoments,
   sample: (random: Random) => {
     const { input, keep, shape } = sampleFold(random, true);
     return planMoments({ keep, shape }, [input]);
   },
 };
+
+/** Both over the cells within the extents. */
+function unequalMoments(
+  { input, output }: MomentsPlan,
+  [{ value, extents }]: readonly UnequalValue[],
+  { masked }: UnequalTools,
+): UnequalValue[] | string {
+  const left = leftExtents(input, output, extents);
+  if (typeof left === "string") return left;
+  if (extents === null) return "A mean over examples of unequal extents needs their extents.";
+  const count = countedCells(value, extents, output);
+  const mean = pointwise(over(operand(0), operand(1)), [fold(value, output), count]);
+  const centred = masked(pointwise(minus(operand(0), operand(1)), [value, mean]), extents);
+  const variance = pointwise(over(operand(0), operand(1)), [fold(pointwise(times(operand(0), operand(0)), [centred]), output), count]);
+  const made = [mean, variance].map((one) => (left === null ? one : masked(one, left)));
+  return made.map((one) => ({ value: one, extents: left }));
+}
 
 function planMoments({ keep, shape }: MomentsOptions, inputs: readonly TensorType[]): MomentsPlan {
   const problems = new Problems("moments");

@@ -1,5 +1,7 @@
 import { size } from "../../base/types.ts";
-import type { NodeValues, Operator, Value } from "../contract.ts";
+import { span } from "../../grid/axis.ts";
+import type { Extents, NodeValues, Operator, UnequalTools, UnequalValue, Value } from "../contract.ts";
+import { windowedExtent } from "../unequal.ts";
 import {
   parseWindow,
   planWindow,
@@ -40,6 +42,7 @@ export const windowOperator: Operator<WindowPlan, WindowOptions> = {
   parse: parseWindow,
   reference: referenceWindow,
   gradient: gradientWindow,
+  unequal: unequalWindow,
   cost: (plan) => {
     const { input, output } = windowTypes(plan);
     const taps = plan.role === "select" ? plan.axes.reduce((product, axis) => product * axis.kernel, 1) : 1;
@@ -47,6 +50,34 @@ export const windowOperator: Operator<WindowPlan, WindowOptions> = {
   },
   sample: sampleWindow,
 };
+
+/** The least number of f32: graphs are kept as JSON, which has no infinity. */
+const lowest = -3.4028234663852886e38;
+
+/** Cells beyond the extents never win. A window over a whole axis is one over every example's own extent. */
+function unequalWindow(
+  plan: WindowPlan,
+  [{ value, extents }, index]: readonly UnequalValue[],
+  { apply, masked, extent }: UnequalTools,
+  options: WindowOptions,
+): UnequalValue[] | string {
+  if (plan.role === "scatter") return "Where cells are put back depends on the batch's extents.";
+  if (plan.role === "take") {
+    const [taken] = apply([value, index.value]);
+    return [{ value: index.extents === null ? taken : masked(taken, index.extents), extents: index.extents }];
+  }
+  if (extents === null) return apply([value]).map((one) => ({ value: one, extents: null }));
+  const left: Extents = plan.axes.map(({ input, kernel, dilation, stride, low, output }, axis) => {
+    const own = extents[axis];
+    if (own === null || (output === 1 && kernel === input)) return null;
+    return extent(own, windowedExtent({ span: span(kernel, dilation), stride, low, high: options.high?.[axis] ?? 0, ceil: options.ceil }));
+  });
+  const [largest, where] = apply([masked(value, extents, lowest)]);
+  return [
+    { value: masked(largest, left), extents: left },
+    { value: where, extents: left },
+  ];
+}
 
 function gradientWindow(
   plan: WindowPlan,
