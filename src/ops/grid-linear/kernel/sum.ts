@@ -1,6 +1,7 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
 import type { OperandRef, Routine, StepSpec } from "../../contract.ts";
+import { picked } from "../tiles/dot.ts";
 import { whileNonzero } from "../tiles/panel.ts";
 
 /**
@@ -41,9 +42,16 @@ const chunkRows = ({ lanes, slots }: KernelSum): number => Math.max(64, Math.flo
 
 const parts = (sum: KernelSum): number => Math.max(1, Math.round(sum.rows / chunkRows(sum)));
 
+/** Every four rows from a multiple of four on are neighbours in K, so that they can be stored as vectors. */
+const inFours = ({ places }: KernelSum): boolean => places.every(({ column }, i) => column === places[i - (i % 4)].column + (i % 4));
+
 /** The ordered sum of the slots, which also unpacks: one chunk for a part of each pair. */
 export function sumStep(sum: KernelSum, slots: OperandRef, kernel: OperandRef, record: OperandRef): StepSpec {
-  return { routine: sumRoutine(sum.lanes), operands: [slots, kernel, record], chunks: { each: sum.pairs * parts(sum), group: 0 } };
+  return {
+    routine: sumRoutine(sum.lanes, inFours(sum)),
+    operands: [slots, kernel, record],
+    chunks: { each: sum.pairs * parts(sum), group: 0 },
+  };
 }
 
 export function sumRecord(sum: KernelSum): Int32Array {
@@ -57,14 +65,14 @@ export function sumRecord(sum: KernelSum): Int32Array {
   return Int32Array.from([...headWords.map((name) => head[name]), ...sum.places.flatMap(({ position, column }) => [position, 4 * column])]);
 }
 
-const sumRoutine = (lanes: number): Routine => ({
-  key: `grid-linear kernel sum of slots | ${lanes}`,
-  build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitSum(f, lanes)),
+const sumRoutine = (lanes: number, fours: boolean): Routine => ({
+  key: `grid-linear kernel sum of slots | ${lanes}${fours ? " fours" : ""}`,
+  build: (module) => module.function(["i32", "i32", "i32", "i32"], [], (f) => emitSum(f, lanes, fours)),
 });
 
 type Word = (name: (typeof headWords)[number]) => FunctionBuilder;
 
-function emitSum(f: FunctionBuilder, lanes: number): void {
+function emitSum(f: FunctionBuilder, lanes: number, fours: boolean): void {
   const [table, chunk, end] = f.parameters;
   const [slots, kernel, record, pair, block, from, rows, at] = f.locals("i32", 8);
   const targets = f.locals("i32", lanes);
@@ -85,12 +93,7 @@ function emitSum(f: FunctionBuilder, lanes: number): void {
       word("rows");
       f.get(block).i32(1).op("i32.add");
       word("inputBlocks").op("i32.eq", "select").set(rows);
-      // rows from .. to of this part
-      f.get(rows).get(chunk);
-      word("parts").op("i32.rem_u").tee(at).op("i32.mul");
-      word("parts").op("i32.div_u").set(from);
-      f.get(rows).get(at).i32(1).op("i32.add", "i32.mul");
-      word("parts").op("i32.div_u").get(from).op("i32.sub").set(rows);
+      emitPart(f, word, { chunk, from, rows });
       f.get(kernel).get(block);
       word("blockBytes").op("i32.mul", "i32.add").set(at);
       f.get(pair);
@@ -99,10 +102,26 @@ function emitSum(f: FunctionBuilder, lanes: number): void {
       f.get(slots).get(pair);
       word("pairBytes").op("i32.mul", "i32.add").set(pair);
       f.get(record).get(from).i32(3).op("i32.shl", "i32.add").set(from);
+      if (fours) sumFours(f, word, { pair, from, rows, targets });
       sumRows(f, word, { pair, from, rows, targets });
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
   });
+}
+
+/** from, rows = the rows of a chunk's part of a pair, in whole fours but for the last. */
+function emitPart(f: FunctionBuilder, word: Word, { chunk, from, rows }: { chunk: Local; from: Local; rows: Local }): void {
+  const [part, to] = f.locals("i32", 2);
+  const share = (more: number, into: Local): void => {
+    f.get(rows).get(part).i32(more).op("i32.add", "i32.mul");
+    word("parts").op("i32.div_u").i32(-4).op("i32.and").set(into);
+  };
+  f.get(chunk);
+  word("parts").op("i32.rem_u").set(part);
+  share(0, from);
+  share(1, to);
+  f.get(rows).get(to).get(part).i32(1).op("i32.add");
+  word("parts").op("i32.eq", "select").get(from).op("i32.sub").set(rows);
 }
 
 /** Where each lane's row of K begins. Lanes beyond the last channel aim at the last channel, which is stored after them. */
@@ -128,6 +147,67 @@ interface SumLocals {
   readonly from: Local;
   readonly rows: Local;
   readonly targets: readonly Local[];
+}
+
+/** Four rows at a time: the sums of four lanes are turned around, so that each lane stores a vector. */
+function sumFours(f: FunctionBuilder, word: Word, { pair, from, rows, targets }: SumLocals): void {
+  const [column, left, fours] = f.locals("i32", 3);
+  const starts = f.locals("i32", 4);
+  const sources = f.locals("i32", 4);
+  const [a, b, c, d] = f.locals("v128", 4);
+  const sums = [a, b, c, d];
+  const pick = (x: Local, y: Local, lanes: readonly number[]): FunctionBuilder =>
+    f
+      .get(x)
+      .get(y)
+      .shuffle(picked(...lanes));
+  const turned = f.locals("v128", 2);
+  const turn = (lane: number): void => {
+    for (const half of [2, 0]) {
+      pick(a, b, [half, half + 4, half + 1, half + 5]).set(turned[0]);
+      pick(c, d, [half, half + 4, half + 1, half + 5]).set(turned[1]);
+      for (const odd of [1, 0]) {
+        f.get(targets[lane + half + odd])
+          .get(column)
+          .op("i32.add");
+        pick(turned[0], turned[1], [2 * odd, 2 * odd + 1, 2 * odd + 4, 2 * odd + 5]).memory("v128.store");
+      }
+    }
+  };
+  f.get(rows).i32(2).op("i32.shr_u").set(fours);
+  whileNonzero(f, fours, () => {
+    starts.forEach((start, i) => {
+      f.get(pair)
+        .get(from)
+        .memory("i32.load", 4 * headWords.length + 8 * i)
+        .op("i32.add")
+        .set(start);
+    });
+    f.get(from)
+      .memory("i32.load", 4 * headWords.length + 4)
+      .set(column);
+    for (let lane = targets.length - 4; lane >= 0; lane -= 4) {
+      sums.forEach((sum, i) => {
+        f.get(starts[i])
+          .tee(sources[i])
+          .memory("v128.load", 4 * lane)
+          .set(sum);
+      });
+      word("slots").i32(1).op("i32.sub").set(left);
+      whileNonzero(f, left, () => {
+        sums.forEach((sum, i) => {
+          f.get(sum).get(sources[i]);
+          word("slotBytes").op("i32.add").tee(sources[i]);
+          f.memory("v128.load", 4 * lane)
+            .op("f32x4.add")
+            .set(sum);
+        });
+      });
+      turn(lane);
+    }
+    advance(f, from, 32);
+  });
+  f.get(rows).i32(3).op("i32.and").set(rows);
 }
 
 function sumRows(f: FunctionBuilder, word: Word, { pair, from, rows, targets }: SumLocals): void {

@@ -49,7 +49,8 @@ export function dotStep(
   });
 }
 
-const picked = (...lanes: readonly number[]): number[] => lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte));
+/** Bytes of a shuffle that picks lanes of two vectors. */
+export const picked = (...lanes: readonly number[]): number[] => lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte));
 
 /** Pushes the totals of up to four partial sums as four lanes. */
 export function addLanes(
