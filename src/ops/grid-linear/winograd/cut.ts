@@ -42,6 +42,8 @@ const chunkBytes = 1.2 * 2 ** 20;
 /** ns that one chunk should take, and how many of them there should be at least. */
 const chunkNs = 60_000;
 const fewestChunks = 8;
+/** Tiles of a slice that a chunk should have. */
+const sliceTiles = 12;
 /** Values that all chunks share may take so many bytes. */
 const mostShared = 16 * 2 ** 20;
 /** Beyond so many bytes of a transformed kernel chunks transform their own: tiles that they should have, and bytes of the kernels. */
@@ -97,7 +99,9 @@ export function cutOf(problem: WinogradProblem, blocks: Blocks, device: Device):
   const valueBytes = 4 * planes * blocks.source * blocks.from * sourceSlices(slices);
   const passBlocks = Math.min(blocks.result, Math.ceil(64 / blocks.lanes));
   const fit = chunkBytes / (valueBytes + 4 * planes * passBlocks * blocks.lanes * slices.count);
-  const [least, most] = [kernelBytes(problem, blocks) > cachedKernel ? 24 : 16, 64].map((count) => Math.ceil(count / slices.count));
+  const [few, most] = [kernelBytes(problem, blocks) > cachedKernel ? 24 : 16, 64].map((count) => Math.ceil(count / slices.count));
+  // every slice of a chunk is a walk of its own, which has to pay for its start
+  const least = slices.count > 1 ? Math.max(few, Math.min(sliceTiles, Math.floor(1.4 * fit))) : few;
   if (kernelBytes(problem, blocks) > farKernel && examples * each * valueBytes <= 2 * mostShared) return ownCut(problem, blocks, device);
   const wanted = Math.max(Math.min(chunkNs / (ns.source + blocks.result * ns.block), fit, most), least);
   const group = Math.max(1, Math.min(examples, Math.round(wanted / each)));
