@@ -33,7 +33,7 @@ export const nodeContenders: readonly Contender[] = [
 export const floor: Contender = inNode("node alone", "floor.ts");
 
 /** What one thread of the machine can do, measured beside the contenders. */
-export const gauges: readonly Contender[] = (["fma128", "fma256", "read"] as const).map((name) => ({
+export const gauges: readonly Contender[] = (["fma128", "fma256", "read", "write"] as const).map((name) => ({
   name,
   command: [process.execPath, driver("peak.ts"), name],
   gauge: true,

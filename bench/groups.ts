@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Case, type PreparedCase, prepareCase } from "./cases/case.ts";
-import { layerCases, leastBytes } from "./cases/layers.ts";
+import { layerCases, leastTraffic } from "./cases/layers.ts";
 import { modelCases, startCases } from "./cases/models.ts";
 import { trainingCases } from "./cases/training.ts";
 import { type Contender, floor, gauges } from "./contender.ts";
@@ -74,11 +74,12 @@ const peakOf = (cells: readonly Cell[]): Peak => ({
   fma128: speedOf(cells, "fma128"),
   fma256: speedOf(cells, "fma256"),
   read: speedOf(cells, "read"),
+  write: speedOf(cells, "write"),
 });
 
 function peakNote(peaks: readonly Peak[]): string {
   const middle = (gauge: Gauge): string => digits(median(peaks.map((entry) => entry[gauge])));
-  return `One thread, medians over the rows: ${middle("fma128")} GFLOP/s with 128 bits, ${middle("fma256")} with 256; reading ${middle("read")} GB/s.`;
+  return `One thread, medians over the rows: ${middle("fma128")} GFLOP/s with 128 bits, ${middle("fma256")} with 256; reading ${middle("read")} GB/s, writing ${middle("write")}.`;
 }
 
 async function layers(setting: Setting): Promise<Result> {
@@ -91,8 +92,10 @@ async function layers(setting: Setting): Promise<Result> {
       await prepared(source, setting, async (ready) => {
         const cells = await measureCase([...setting.contenders, ...gauges], ready, setting.sampling, drivers);
         peaks[source.name] = peakOf(cells);
-        const tiled = source.line !== undefined && !/ t1 | -$/.test(source.line);
-        const traffic = tiled ? { bytes: leastBytes(source.line) } : {};
+        const copies = source.line !== undefined && !/ t1 | -$/.test(source.line);
+        const least = copies ? leastTraffic(source.line) : { read: 0, written: 0 };
+        // with few multiply-adds for a byte, memory is what bounds it
+        const traffic = ready.multiplyAdds < 2 * (least.read + least.written) ? { traffic: least } : {};
         rows.push({
           name: source.name,
           line: source.line,
@@ -109,7 +112,7 @@ async function layers(setting: Setting): Promise<Result> {
   const names = setting.contenders.map(({ name }) => name);
   const table = tableOf(`layers, ${threads} thread${threads === 1 ? "" : "s"}`, names, rows, { peak: ({ name }) => peaks[name] });
   const note =
-    "GF/s counts two operations for each multiply-add, taps on padding included; % peak = share of the 256-bit FMA peak of one thread, % memory = least traffic over the reading speed of one thread, both measured beside each row.";
+    "GF/s counts two operations for each multiply-add, taps on padding included; % peak = share of the 256-bit FMA peak of one thread, % memory = what the least traffic takes at the reading and writing speeds of one thread, all measured beside each row.";
   return { threads, rows, peaks, table: { ...table, notes: [note, peakNote(Object.values(peaks)), ...table.notes] } };
 }
 
@@ -133,6 +136,7 @@ async function peak(setting: Setting): Promise<Result> {
       line("fma128", "fused multiply-add, 128 bits", "GFLOP/s"),
       line("fma256", "fused multiply-add, 256 bits (V8 revectorisation)", "GFLOP/s"),
       line("read", "reading 64 MiB", "GB/s"),
+      line("write", "writing 64 MiB", "GB/s"),
     ],
     notes: [],
   };

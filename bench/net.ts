@@ -37,11 +37,13 @@ export interface InputGradientNode extends Window {
   readonly weight: string;
   readonly groups: number;
   readonly extents: Axes;
+  readonly period?: Axes;
 }
 /** Kernel gradient of that convolution: inputs V [n, ci, ...extents] and G [n, co, ...m]. */
 export interface KernelGradientNode extends Window {
   readonly op: "convKernelGradient";
   readonly groups: number;
+  readonly period?: Axes;
 }
 export interface MaxPoolNode extends Window {
   readonly op: "maxPool";
@@ -202,8 +204,9 @@ export function multiplyAdds(net: Net): number {
   for (const node of net.nodes) {
     if (node.op === "conv") total += (cells(node.output) * cells(node.weight)) / node.shape[1] / size(node.period ?? []);
     if (node.op === "dense") total += (cells(node.output) * cells(node.weight)) / node.shape[1];
-    if (node.op === "convInputGradient") total += cells(node.inputs[0]) * (cells(node.weight) / (shapes.get(node.weight)?.[0] ?? 1));
-    if (node.op === "convKernelGradient") total += cells(node.inputs[1]) * (cells(node.output) / node.shape[0]);
+    if (node.op === "convInputGradient")
+      total += (cells(node.inputs[0]) * cells(node.weight)) / (shapes.get(node.weight)?.[0] ?? 1) / size(node.period ?? []);
+    if (node.op === "convKernelGradient") total += (cells(node.inputs[1]) * cells(node.output)) / node.shape[0] / size(node.period ?? []);
   }
   return total;
 }

@@ -71,6 +71,7 @@ function nodeOf(node: Node): NodeProto | null {
         integer("group", node.groups),
       ]);
     case "convInputGradient":
+      if (node.period !== undefined) return null;
       return make("ConvTranspose", [node.weight], transposedAttributes(node, node.extents, node.groups));
     case "dense":
       return make("Gemm", node.bias === null ? [node.weight] : [node.weight, node.bias], [integer("transB", 1)]);

@@ -12,7 +12,7 @@ export interface Row {
   readonly threads: number;
   readonly multiplyAdds: number;
   /** Least traffic, for layers that are bound by memory. */
-  readonly bytes?: number;
+  readonly traffic?: Traffic;
   readonly cells: readonly Cell[];
 }
 
@@ -21,7 +21,17 @@ export interface Peak {
   readonly fma128: number;
   readonly fma256: number;
   readonly read: number;
+  readonly write: number;
 }
+
+/** Bytes that a problem reads and writes at least. */
+export interface Traffic {
+  readonly read: number;
+  readonly written: number;
+}
+
+/** Share of a time that the traffic alone takes at the measured speeds. */
+const memoryShare = ({ read, written }: Traffic, peak: Peak, ms: number): number => (read / peak.read + written / peak.write) / ms / 1e6;
 
 export function machine(): Record<string, string | number> {
   const [cpu] = cpus();
@@ -82,9 +92,9 @@ export function timeLines(cell: Cell, base: Cell | undefined, row: Row, relation
   if (peak === undefined) return [`${mark(cell)}${digits(median)} ms${ratio}`, spread, ...wrong];
   const speed = gflops(row.multiplyAdds, median);
   const share =
-    row.bytes === undefined
+    row.traffic === undefined
       ? `${Math.round((100 * speed) / peak.fma256)} % peak`
-      : `${Math.round((100 * row.bytes) / median / 1e6 / peak.read)} % memory`;
+      : `${Math.round(100 * memoryShare(row.traffic, peak, median))} % memory`;
   return [`${mark(cell)}${digits(median)} ms${ratio}`, `${digits(speed)} GF/s ${share}`, ...wrong];
 }
 

@@ -5,18 +5,18 @@ import { ModuleBuilder } from "../../src/emit/wasm/module.ts";
 import type { Reply, Request } from "./serve.ts";
 
 /*
- * What one thread of this machine can do: fused multiply-adds in registers, 128 or 256 bits wide, and reading memory that no cache holds.
- * Argument: fma128, fma256 or read. Answers `run` like a driver; a call is `callWork` operations (two for each multiply-add) or bytes.
+ * What one thread of this machine can do: fused multiply-adds in registers, 128 or 256 bits wide, and reading or writing memory that no cache holds.
+ * Argument: fma128, fma256, read or write. Answers `run` like a driver; a call is `callWork` operations (two for each multiply-add) or bytes.
  */
 
-export type Gauge = "fma128" | "fma256" | "read";
+export type Gauge = "fma128" | "fma256" | "read" | "write";
 
 const steps = 200_000;
 const unroll = 4;
 /** Registers: 10 accumulators of either width beside two operands; fewer do not hide the latency of 4 cycles at two a cycle. */
 const accumulators = { fma128: 5, fma256: 10 } as const;
-const readBytes = 64 * 2 ** 20;
-const readUnroll = 8;
+const memoryBytes = 64 * 2 ** 20;
+const pairsATurn = 8;
 const pageBytes = 65536;
 const pairBytes = 32;
 
@@ -24,7 +24,8 @@ const pairBytes = 32;
 export const callWork: Readonly<Record<Gauge, number>> = {
   fma128: steps * unroll * accumulators.fma128 * 8 * 2,
   fma256: steps * unroll * accumulators.fma256 * 8 * 2,
-  read: readBytes,
+  read: memoryBytes,
+  write: memoryBytes,
 };
 
 type Pair = readonly [Local, Local];
@@ -70,11 +71,11 @@ function multiplyAdds(f: FunctionBuilder, count: number): void {
 
 function reads(f: FunctionBuilder): void {
   const [base] = f.parameters;
-  const sums = Array.from({ length: readUnroll }, () => pair(f));
+  const sums = Array.from({ length: pairsATurn }, () => pair(f));
   const cursor = f.local("i32");
   f.get(base).set(cursor);
   for (const [index, target] of sums.entries()) loadPair(f, base, index, target);
-  countDown(f, readBytes / (readUnroll * pairBytes), () => {
+  countDown(f, memoryBytes / (pairsATurn * pairBytes), () => {
     for (const [index, sum] of sums.entries())
       for (const half of [0, 1])
         f.get(sum[half])
@@ -83,21 +84,42 @@ function reads(f: FunctionBuilder): void {
           .op("f32x4.add")
           .set(sum[half]);
     f.get(cursor)
-      .i32(readUnroll * pairBytes)
+      .i32(pairsATurn * pairBytes)
       .op("i32.add")
       .set(cursor);
   });
   for (const [index, sum] of sums.entries()) storePair(f, base, index, sum);
 }
 
+/** Stores of what a pair holds, side by side. */
+function writes(f: FunctionBuilder): void {
+  const [base] = f.parameters;
+  const source = pair(f);
+  const cursor = f.local("i32");
+  f.get(base).set(cursor);
+  loadPair(f, base, 0, source);
+  countDown(f, memoryBytes / (pairsATurn * pairBytes), () => {
+    for (let index = 0; index < pairsATurn; index++) storePair(f, cursor, index, source);
+    f.get(cursor)
+      .i32(pairsATurn * pairBytes)
+      .op("i32.add")
+      .set(cursor);
+  });
+}
+
 function build(gauge: Gauge): () => void {
   // must come before the first compilation: V8 keeps what it has compiled
   if (gauge !== "fma128") setFlagsFromString("--experimental-wasm-revectorize");
-  const pages = gauge === "read" ? readBytes / pageBytes + 1 : 1;
+  const inMemory = gauge === "read" || gauge === "write";
+  const pages = inMemory ? memoryBytes / pageBytes + 1 : 1;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   new Float32Array(memory.buffer).fill(0.5);
   const builder = new ModuleBuilder({ minimum: pages, maximum: pages, shared: false });
-  const body = (f: FunctionBuilder): void => (gauge === "read" ? reads(f) : multiplyAdds(f, accumulators[gauge]));
+  const body = (f: FunctionBuilder): void => {
+    if (gauge === "read") reads(f);
+    else if (gauge === "write") writes(f);
+    else multiplyAdds(f, accumulators[gauge]);
+  };
   builder.export("run", builder.function(["i32"], [], body));
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(builder.encode()), { env: { memory } });
   const run = exports.run as (base: number) => void;

@@ -75,6 +75,8 @@ def conv(node, values):
 
 
 def convolution_gradients(node, gradient, value, weight, mask):
+    if "period" in node:
+        raise Refused("no tiled or locally connected layer")
     if node["low"] != node["high"]:
         raise Refused("asymmetric padding")
     axes = len(node["low"])
