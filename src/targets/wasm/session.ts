@@ -13,6 +13,7 @@ import { SessionMemory } from "./memory.ts";
 import { type ProgramHome, WasmProgram } from "./program.ts";
 import { RoutineCache } from "./routines.ts";
 import { measureNodes } from "./tune.ts";
+import { isWorthSharing, predictedTime } from "./worth.ts";
 
 /** Address 0 stays free, so that a zero address is always a bug; the threads' control words follow it. */
 const controlAddress = 64;
@@ -54,12 +55,6 @@ interface StateSlot {
   readonly address: number;
   version: number;
 }
-
-/** Below this predicted time (ns) waking the workers costs more than they help. */
-const worthThreads = 60_000;
-
-/** Predicted time of a run on one thread, ns. */
-const predictedTime = ({ choices }: Plan): number => choices.reduce((sum, { estimate }) => sum + estimate, 0);
 
 /** One memory, its state, its threads, and the programs that share them. */
 export class WasmSession implements Session, ProgramHome {
@@ -124,7 +119,7 @@ export class WasmSession implements Session, ProgramHome {
     const measured = tune && choices === undefined ? await this.#measure(graph) : undefined;
     const planned = plan(graph, this.#algorithms, this.device, { ...this.#options, choices, measured });
     const predicted = predictedTime(planned);
-    const sharing = this.profile || predicted < worthThreads ? null : this.crew;
+    const sharing = this.profile || !isWorthSharing(planned) ? null : this.crew;
     // they start while the routines are written
     sharing?.hire();
     for (const { name, type } of statesOf(planned.graph)) this.#declare(name, type);
