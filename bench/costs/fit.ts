@@ -37,6 +37,9 @@ export function fitEntry(samples: readonly Pick<Sample, "estimate" | "measured">
   return best?.entry ?? [1, 0];
 }
 
+/** Fewer say more about a busy moment than about the algorithm, which is then taken at its word. */
+const leastSamples = 3;
+
 /** An entry for everything that was measured, in order of name. Of the layouts of one algorithm for one node the fastest counts. */
 export function fitTable(nodes: readonly (readonly Sample[])[]): Record<string, CostEntry> {
   const samples = nodes.flatMap((own) => {
@@ -47,7 +50,8 @@ export function fitTable(nodes: readonly (readonly Sample[])[]): Record<string, 
   });
   const table: Record<string, CostEntry> = {};
   for (const id of [...new Set(samples.map((sample) => sample.id))].sort()) {
-    table[id] = fitEntry(samples.filter((sample) => sample.id === id && sample.measured > 0));
+    const own = samples.filter((sample) => sample.id === id && sample.measured > 0);
+    if (own.length >= leastSamples) table[id] = fitEntry(own);
   }
   return table;
 }
