@@ -129,6 +129,7 @@ export { adadelta, adagrad, adam, adamax, adamW, nadam, type Optimiser, optimise
 export { constantRate, cosineRate, oneCycleRate, type Schedule, schedules, stepRate } from "./nn/schedules.ts";
 export type { Layer, LayerInfo, Net, Scope } from "./nn/scope.ts";
 export {
+  checkExtents,
   initialise,
   type TensorSpec,
   type TracedStep,

@@ -4,6 +4,12 @@ import type { AxisExtent, Extents, Operator, Tracer, Value } from "../ops/contra
 import type { Content, Graph, GraphNode, GraphValue, Source } from "./graph.ts";
 import { extentOf, maskedBeyond } from "./unequal.ts";
 
+/** What a layer makes of the extents of examples. */
+export interface ExtentRule {
+  readonly path: string;
+  readonly extent: AxisExtent;
+}
+
 /** Takes down a computation as a Graph. One tracer makes one graph; nothing is ambient. */
 export class GraphTracer implements Tracer {
   readonly #values: GraphValue[] = [];
@@ -17,7 +23,7 @@ export class GraphTracer implements Tracer {
   /** Extents of values whose examples are of unequal extents. */
   readonly #extents = new Map<number, Extents>();
   /** All extents there are, with the path of what made them: at least one cell each, or an example is empty there. */
-  readonly extentRules: { readonly path: string; readonly extent: AxisExtent }[] = [];
+  readonly extentRules: ExtentRule[] = [];
   /** Operators see plain cells, as in gradients, whose nodes are made from nodes that are plain already. */
   #plain = false;
   /** Path of the layer that is being traced. */

@@ -13,7 +13,7 @@ import { pointwise } from "../ops/pointwise/index.ts";
 /** Extents worked out of others by a formula of operand 0. */
 export function extentOf(from: AxisExtent, formula: Expression): AxisExtent {
   const evaluate = compile(formula);
-  return { counts: pointwise(formula, [from.counts]), of: (fed) => evaluate([from.of(fed)]) };
+  return { ...from, counts: pointwise(formula, [from.counts]), of: (fed) => evaluate([from.of(fed)]) };
 }
 
 /** 1 in the cells of an example, 0 beyond: [examples, 1 or extent, ...], of extent 1 where the whole axis is valid; null where all is. */

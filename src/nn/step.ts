@@ -1,9 +1,9 @@
-import { fail } from "../base/errors.ts";
+import { fail, Problems } from "../base/errors.ts";
 import { type DType, printType, size, type TensorType, tensorType } from "../base/types.ts";
 import { gradients } from "../graph/differentiate.ts";
-import type { Graph } from "../graph/graph.ts";
+import { type Graph, inputsOf } from "../graph/graph.ts";
 import type { Session } from "../graph/session.ts";
-import { GraphTracer } from "../graph/trace.ts";
+import { type ExtentRule, GraphTracer } from "../graph/trace.ts";
 import { maskedBeyond } from "../graph/unequal.ts";
 import { call, constant, type Expression, type Extents, operand, type Value } from "../ops/contract.ts";
 import { pointwise } from "../ops/pointwise/index.ts";
@@ -19,9 +19,9 @@ export interface TensorSpec {
   readonly dtype?: DType;
   /**
    * Examples are of unequal extents, up to those of the shape [channels, ...extents]: the feed `<name>.extents`, i32 [examples, axes], says how many
-   * cells each has; its cells lie at the low end of every axis, and what is beyond is not looked at.
+   * cells each has; its cells lie at the low end of every axis, and what is beyond is not looked at. A name: they are those of that input.
    */
-  readonly unequal?: boolean;
+  readonly unequal?: boolean | string;
 }
 
 /** A traced program of a net, with the state that it needs. */
@@ -30,6 +30,8 @@ export interface TracedStep {
   readonly parameters: readonly (Parameter & { readonly frozen: boolean })[];
   readonly states: readonly Statistic[];
   readonly layers: readonly LayerInfo[];
+  /** What layers make of the extents of examples, for inputs of unequal extents. */
+  readonly extentRules: readonly ExtentRule[];
 }
 
 export interface TraceOptions {
@@ -71,7 +73,10 @@ function trace(net: Net, options: TraceOptions, training: boolean, rename?: (par
     Object.fromEntries(
       Object.entries(specs).map(([name, { shape, dtype, unequal }]) => {
         const value = tracer.input(name, tensorType([options.batch, ...shape], true, dtype));
-        return [name, unequal === true ? unequalInput(tracer, name, value) : value];
+        return [
+          name,
+          unequal === undefined || unequal === false ? value : unequalInput(tracer, name, unequal === true ? name : unequal, value),
+        ];
       }),
     );
   const inputs = feeds(options.inputs);
@@ -80,15 +85,16 @@ function trace(net: Net, options: TraceOptions, training: boolean, rename?: (par
 }
 
 /** The input with its cells beyond the fed extents cleared. */
-function unequalInput(tracer: GraphTracer, name: string, value: Value): Value {
+function unequalInput(tracer: GraphTracer, name: string, from: string, value: Value): Value {
   const axes = value.type.shape.length - 2;
   if (axes < 1)
     fail("net", name, "shape of an input of unequal extents", "[channels, ...extents]", `[${value.type.shape.slice(1).join(",")}]`);
-  const fed = tracer.input(`${name}.extents`, tensorType([value.type.shape[0], axes], true, "i32"));
+  const fed = tracer.input(`${from}.extents`, tensorType([value.type.shape[0], axes], true, "i32"));
   const extents: Extents = [
     null,
     ...Array.from({ length: axes }, (_, axis) => ({
       counts: reshape(slice(toFloat(fed), 1, axis, axis + 1), []),
+      input: from,
       of: (cells: readonly number[]) => cells[axis],
     })),
   ];
@@ -125,6 +131,34 @@ function applyNet(net: Net, inputs: Readonly<Record<string, Value>>, scope: Trac
       named.length === 0 ? typeof result : named.map(([name, value]) => `${name}: ${typeof value}`).join(", "),
     );
   return result as Readonly<Record<string, Value>>;
+}
+
+/**
+ * Checks what is fed as extents: whole numbers from 1 to those of the batch's cells, and in every layer at least one cell of each example.
+ * Throws: ToeplitzError that names the example and the layer.
+ */
+export function checkExtents(
+  { graph, extentRules }: Pick<TracedStep, "graph" | "extentRules">,
+  input: string,
+  fed: ArrayLike<number>,
+): void {
+  const type = inputsOf(graph).find(({ name }) => name === input)?.type;
+  const most = type?.shape.slice(2) ?? [];
+  const problems = new Problems("net", `${input}.extents`);
+  for (let example = 0; example * most.length < fed.length; example++) {
+    const own = most.map((_, axis) => fed[example * most.length + axis]);
+    const fits = own.every((cells, axis) => Number.isInteger(cells) && cells >= 1 && cells <= most[axis]);
+    if (!problems.check(fits, `extents of example ${example}`, `1 to ${most.join(" x ")}`, own.join(" x "))) continue;
+    const empty = extentRules.find(({ extent }) => extent.input === input && extent.of(own) < 1);
+    problems.check(
+      empty === undefined,
+      `cells of example ${example} after ${empty?.path}`,
+      ">= 1",
+      `none, of ${own.join(" x ")}`,
+      "Leave the example out, enlarge it, or pad more.",
+    );
+  }
+  problems.throwIfAny();
 }
 
 const isValue = (result: unknown): result is Value =>
@@ -182,6 +216,7 @@ export function traceTraining(net: Net, options: TrainingOptions): TracedStep {
     parameters: parameters.map(({ name, type, initialiser, frozen }) => ({ name, type, initialiser, frozen })),
     states,
     layers: scope.layers,
+    extentRules: tracer.extentRules,
   };
 }
 
@@ -265,7 +300,7 @@ export function traceEvaluation(net: Net, options: TraceOptions & { readonly los
   outputTaps(traced, options.taps);
   const states = [...scope.statistics.values()].map(({ name, type, fill }) => ({ name, type, fill }));
   const parameters = [...scope.parameters.values()].map(({ name, type, initialiser }) => ({ name, type, initialiser, frozen: false }));
-  return { graph: tracer.finish(), parameters, states, layers: scope.layers };
+  return { graph: tracer.finish(), parameters, states, layers: scope.layers, extentRules: tracer.extentRules };
 }
 
 /** Writes the first value of every parameter and state that the session has: parameters depend on seed and name alone. */

@@ -26,6 +26,8 @@ export interface Tracer {
 /** How many cells along an axis each example has: counts as f32 [examples], and as a function of the extents that were fed. */
 export interface AxisExtent {
   readonly counts: Value;
+  /** The input whose extents are fed. */
+  readonly input: string;
   readonly of: (fed: readonly number[]) => number;
 }
 

@@ -2,7 +2,7 @@ import { fail } from "../../base/errors.ts";
 import { size } from "../../base/types.ts";
 import { call, constant, type Expression, operand, type Value } from "../../ops/contract.ts";
 import { forward } from "../../ops/grid-linear/index.ts";
-import { momentsOperator } from "../../ops/reduce/index.ts";
+import { countedCells, momentsOperator } from "../../ops/reduce/index.ts";
 import { pointwise, reshape } from "../../ops.ts";
 import { ones, zeros } from "../initialisers.ts";
 import type { Layer, Scope } from "../scope.ts";
@@ -80,11 +80,15 @@ export function batchNorm({ momentum = 0.1, epsilon = 1e-5, affine = true }: Bat
     const [mean, variance] = moments(input, false, shape);
     const [before, now, examples] = [0, 1, 2].map(operand);
     const follow = (batch: Expression): Expression => plus(times(constant(1 - momentum), before), times(constant(momentum), batch));
-    const count = times(examples, constant(size(extents)));
+    const valid = input.graph.extents(input);
+    const [cells, count] =
+      valid === null
+        ? [input.graph.examples(), times(examples, constant(size(extents)))]
+        : [countedCells(input, valid, { dtype: "f32", shape, batched: false }), examples];
     // of one cell there is no unbiased variance: keep it finite
     const unbiased = times(now, call("divide", count, call("max", minus(count, constant(1)), constant(1))));
     scope.updateStatistic(running.mean, pointwise(follow(now), [running.mean, mean]));
-    scope.updateStatistic(running.variance, pointwise(follow(unbiased), [running.variance, variance, input.graph.examples()]));
+    scope.updateStatistic(running.variance, pointwise(follow(unbiased), [running.variance, variance, cells]));
     return normalised(input, mean, variance, epsilon, learned);
   });
 }

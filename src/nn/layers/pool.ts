@@ -143,7 +143,7 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
     const valid = options.countPadding === false ? validOnes(input) : null;
     if (valid !== null) {
       const sums = windowSums(input, reachingOf(axes, highs), channels, taps, 1);
-      return pointwise(call("divide", operand(0), call("max", operand(1), constant(Number.MIN_VALUE))), [
+      return pointwise(call("divide", operand(0), call("max", operand(1), constant(1e-30))), [
         sums,
         windowSums(valid, reachingOf(axes, highs), 1, taps, 1),
       ]);

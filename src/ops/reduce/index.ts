@@ -1,4 +1,5 @@
 export { fold, reduceOperator } from "../pointwise/operators.ts";
+export { countedCells } from "./count.ts";
 export type { ReduceOptions, ReducePlan } from "./fold.ts";
 export { logSoftmax, logSumExp, max, mean, min, moments, type ReduceAxes, softmax, sum, variance } from "./functions.ts";
 export { foldedCells, type MomentsOptions, type MomentsPlan, momentsOperator } from "./moments.ts";
