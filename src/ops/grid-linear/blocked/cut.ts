@@ -89,7 +89,8 @@ function cutSizes(sizes: Sizes, cells: number): { cut: Cut; ns: number } {
   const whole = examples * worth * blockNs(1);
   const wanted = Math.max(chunkNs.least, Math.min(chunkNs.most, whole / enoughChunks));
   const mostParts = Math.max(1, Math.floor(cells / 24));
-  const groups = candidates.filter((group) => group <= examples).map((group) => ({ group, parts: 1 }));
+  const even = (group: number): number => Math.ceil(examples / Math.ceil(examples / group));
+  const groups = candidates.filter((group) => group <= examples).map((group) => ({ group: even(group), parts: 1 }));
   const parts = [...candidates, Math.round(blockNs(1) / wanted)].filter((count) => count > 1 && count <= mostParts);
   let best: { cut: Cut; ns: number } | null = null;
   for (const { group, parts: count } of [...groups, ...parts.map((count) => ({ group: 1, parts: count }))]) {
