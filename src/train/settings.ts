@@ -182,13 +182,14 @@ function checkOptions(data: Dataset, options: FitOptions): void {
   for (const name of ["epochs", "batch", "accumulate", "patience", "threads"] as const) {
     problems.check(whole(options[name], 1), name, "a whole number >= 1", options[name]);
   }
-  const { seed = 0, average = 0, learningRate = 1, labelSmoothing = 0, warmup = 0, weightDecay = 0 } = options;
+  const { seed = 0, average = 0, learningRate = 1, labelSmoothing = 0, warmup = 0, weightDecay = 0, rounding = 1 } = options;
   problems.check(Number.isInteger(seed) && Math.abs(seed) < 2 ** 31, "seed", "a whole number of at most 31 bits", seed);
   problems.check(learningRate > 0 && Number.isFinite(learningRate), "learningRate", "> 0", learningRate);
   problems.check(average >= 0 && average < 1, "average", ">= 0 and < 1 (0 for none)", average);
   problems.check(labelSmoothing >= 0 && labelSmoothing < 1, "labelSmoothing", ">= 0 and < 1", labelSmoothing);
   problems.check(warmup >= 0 && warmup < 1, "warmup", "a share of the run, >= 0 and < 1", warmup);
   problems.check(weightDecay >= 0, "weightDecay", ">= 0", weightDecay);
+  problems.check(rounding >= 1, "rounding", ">= 1 (1 for plain sums alone)", rounding);
   for (const part of ["norm", "value"] as const) {
     problems.check((options.clip?.[part] ?? 1) > 0, `clip ${part}`, "> 0", options.clip?.[part]);
   }

@@ -131,6 +131,28 @@ test("threads that share the scratch do not disturb one another", async () => {
   for (const found of await run(4, 30)) assert.ok(Buffer.compare(Buffer.from(found.buffer), Buffer.from(wanted.buffer)) === 0);
 });
 
+test("a limit on rounding leaves F(2, 3), or plain sums alone, in training steps too", async () => {
+  const tracer = new GraphTracer();
+  const [kernelType, inputType] = gridLinear.inputs(parse("forward n8 ci32 co32 g1 | i24x24 k3x3 s1 d1 p1:1 t1 zero"));
+  const kernel = tracer.state("kernel", kernelType);
+  tracer.output("z", forward({ kernel: [3, 3], padding: 1 }, kernel, tracer.input("input", inputType)));
+  tracer.update(kernel, tracer.input("next", kernelType));
+  const planned = async (rounding?: number): Promise<string> => {
+    const session = await wasmTarget(nodeHost, algorithms).open({ threads: 1, rounding });
+    try {
+      return (await session.compile(tracer.finish())).explain();
+    } finally {
+      await session.close();
+    }
+  };
+  assert.match(await planned(), /forward-winograd-4/);
+  const two = await planned(2);
+  assert.match(two, /forward-winograd-2/);
+  assert.doesNotMatch(two, /winograd-4/);
+  assert.doesNotMatch(await planned(1), /winograd/);
+  await assert.rejects(planned(0.5), /rounding: expected a number >= 1/);
+});
+
 test("equal routines have equal keys, different ones do not", () => {
   const emission = (algorithm: Algorithm<Plan>, line: string, fusion: Fusion | null = null): Emission => {
     const plan = parse(line);
