@@ -20,6 +20,7 @@ import type { SumsPlan } from "../../src/ops/reduce/index.ts";
 import { wasmMoments } from "../../src/ops/reduce/wasm-moments.ts";
 import { wasmReduce } from "../../src/ops/reduce/wasm-reduce.ts";
 import { wasmSums } from "../../src/ops/reduce/wasm-sums.ts";
+import { unrolledWindow } from "../../src/ops/window/wasm-unrolled.ts";
 import { blockedWindow, plainWindow } from "../../src/ops/window/wasm-window.ts";
 import { type Plant, withBuffers, withCode, withEmission, withFusion, withPlan, withPrologue, withSteps } from "./plant.ts";
 import { textbookVariance } from "./textbook-variance.ts";
@@ -129,13 +130,31 @@ const memory: readonly Fault[] = [
   {
     name: "strides of an output without its halo",
     plant: withBuffers((buffers) => ({ ...buffers, outputs: bare(buffers.outputs) })),
-    into: [generalGridLinear, plainMatmul, plainMove, wasmPointwise, plainWindow, wasmReduce, forwardBlocked] as readonly Algorithm[],
+    into: [
+      generalGridLinear,
+      plainMatmul,
+      plainMove,
+      wasmPointwise,
+      plainWindow,
+      unrolledWindow,
+      wasmReduce,
+      forwardBlocked,
+    ] as readonly Algorithm[],
     laws: oracle,
   },
   {
     name: "strides of an input without the halo of other consumers",
     plant: withBuffers((buffers) => ({ ...buffers, inputs: bare(buffers.inputs) })),
-    into: [generalGridLinear, plainMatmul, plainMove, wasmPointwise, plainWindow, wasmReduce, wasmSums] as readonly Algorithm[],
+    into: [
+      generalGridLinear,
+      plainMatmul,
+      plainMove,
+      wasmPointwise,
+      plainWindow,
+      unrolledWindow,
+      wasmReduce,
+      wasmSums,
+    ] as readonly Algorithm[],
     laws: oracle,
   },
   {
@@ -216,7 +235,7 @@ const runs: readonly Fault[] = [
   {
     name: "the last chunk never done",
     plant: withSteps((step) => ({ ...step, chunks: fewer(step.chunks) })),
-    into: [generalGridLinear, forwardBlocked, plainMove, plainWindow, wasmReduce] as readonly Algorithm[],
+    into: [generalGridLinear, forwardBlocked, plainMove, plainWindow, unrolledWindow, wasmReduce] as readonly Algorithm[],
     laws: oracle,
   },
   {
@@ -245,8 +264,8 @@ function onlyWhole(): Plant {
 const values: readonly Fault[] = [
   {
     name: "ties go to the last cell",
-    plant: withCode({ "f32.gt": ["f32.ge"], "f32x4.gt": ["f32x4.ge"] }),
-    into: every(plainWindow, blockedWindow),
+    plant: withCode({ "f32.gt": ["f32.ge"], "f32x4.gt": ["f32x4.ge"], "f32x4.le": ["f32x4.lt"] }),
+    into: every(plainWindow, blockedWindow, unrolledWindow),
     laws: /oracle/,
   },
   {

@@ -191,3 +191,15 @@ export function sampleWindow(random: Random): WindowPlan {
     axes,
   };
 }
+
+/** Input cells of every output cell of an axis, or the outputs of every input cell. */
+export function linksOf(axis: WindowAxis, byInput: boolean): number[][] {
+  const links: number[][] = Array.from({ length: byInput ? axis.input : axis.output }, () => []);
+  for (let output = 0; output < axis.output; output++) {
+    for (let tap = 0; tap < axis.kernel; tap++) {
+      const input = output * axis.stride + tap * axis.dilation - axis.low;
+      if (input >= 0 && input < axis.input) links[byInput ? input : output].push(byInput ? output : input);
+    }
+  }
+  return links;
+}

@@ -5,9 +5,10 @@ import { random } from "../../base/random.ts";
 import { size } from "../../base/types.ts";
 import { windowOperator } from "./index.ts";
 import { windowTypes } from "./plan.ts";
+import { unrolledWindow } from "./wasm-unrolled.ts";
 import { blockedWindow, plainWindow } from "./wasm-window.ts";
 
-for (const algorithm of [plainWindow, blockedWindow]) {
+for (const algorithm of [plainWindow, blockedWindow, unrolledWindow]) {
   test(`${algorithm.id} equals the reference, NaN and infinities included, for 120 sampled plans`, () => {
     const draw = random(11);
     const device = { tier: "plain", fma: false, wide: false } as const;
@@ -15,7 +16,7 @@ for (const algorithm of [plainWindow, blockedWindow]) {
     for (let i = 0; i < 120; i++) {
       const sampled = windowOperator.sample(draw);
       const channel = { ...sampled.axes[0], input: 17, kernel: 1, stride: 1, dilation: 1, low: 0, high: 0, output: 17 };
-      const plan = algorithm === blockedWindow ? { ...sampled, batched: true, axes: [channel, ...sampled.axes.slice(1)] } : sampled;
+      const plan = algorithm !== plainWindow ? { ...sampled, batched: true, axes: [channel, ...sampled.axes.slice(1)] } : sampled;
       for (const choice of algorithm.layouts(plan, null, device)) {
         if (algorithm.refuses(plan, choice, null, device) !== null) continue;
         taken++;

@@ -5,7 +5,7 @@ import type { Algorithm, Buffers, Emission, Layout, LayoutChoice, OperandRef, Ro
 import { blockedLayout, type Placement, place, plainLayout, printLayout } from "../layout.ts";
 import { dimension, firstPair, readRow, rowBytes, type Target, tablesOf, walkPairs, walkTargets } from "../pair-lists.ts";
 import { windowOperator } from "./index.ts";
-import { type WindowAxis, type WindowPlan, windowTypes } from "./plan.ts";
+import { linksOf, type WindowPlan, windowTypes } from "./plan.ts";
 
 /** One visited cell at a time, as a scalar, or as the lanes of a channel block. */
 interface Leaf {
@@ -17,18 +17,6 @@ function stepsOf(type: TensorType, layout: Layout): { steps: number[]; at: Place
   const at = place(type, layout);
   const axes = [at.blockStride, ...at.strides].map((words) => 4 * words);
   return { steps: axes.slice(0, type.batched ? type.shape.length - 1 : type.shape.length), at };
-}
-
-/** Input cells of every output cell of an axis, or the outputs of every input cell. */
-function linksOf(axis: WindowAxis, byInput: boolean): number[][] {
-  const links: number[][] = Array.from({ length: byInput ? axis.input : axis.output }, () => []);
-  for (let output = 0; output < axis.output; output++) {
-    for (let tap = 0; tap < axis.kernel; tap++) {
-      const input = output * axis.stride + tap * axis.dilation - axis.low;
-      if (input >= 0 && input < axis.input) links[byInput ? input : output].push(byInput ? output : input);
-    }
-  }
-  return links;
 }
 
 /** Rows of every axis: `at` and `also` for the result (its second buffer, or its own flat cell), pairs for what is read. */
@@ -329,7 +317,7 @@ function layoutsOf(plan: WindowPlan, layout: Layout): LayoutChoice {
 }
 
 /** Why channel blocks do not suit the plan. */
-function refuseBlocks(plan: WindowPlan, block: number): string | null {
+export function refuseBlocks(plan: WindowPlan, block: number): string | null {
   const [channel] = plan.axes;
   if (!plan.batched || plan.axes.length < 2) return "it needs examples, channels and at least one more axis.";
   if (channel.kernel !== 1 || channel.stride !== 1 || channel.low + channel.high > 0) return "windows over channels cut through blocks.";

@@ -24,6 +24,7 @@ import { wasmRandom } from "../../ops/random/wasm-random.ts";
 import { wasmMoments } from "../../ops/reduce/wasm-moments.ts";
 import { wasmReduce } from "../../ops/reduce/wasm-reduce.ts";
 import { wasmSums } from "../../ops/reduce/wasm-sums.ts";
+import { unrolledWindow } from "../../ops/window/wasm-unrolled.ts";
 import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
 
 /** The algorithms of the wasm target, in the order in which ties are broken. */
@@ -54,6 +55,7 @@ export const algorithms: readonly Algorithm[] = [
   kernelGrouped,
   ...paddedAlgorithms,
   generalGridLinear,
+  unrolledWindow,
   blockedWindow,
   plainWindow,
   wasmPointwise,
