@@ -84,17 +84,15 @@ const widened = (at: Placement, side: number): Placement => ({
   origin: at.origin * side,
 });
 
-function emitLanes(plan: GridLinearPlan, role: Role, buffers: Buffers, device: Device): Emission {
+/** The numbers of the main step, and where what it works on lies. */
+function codeOf(plan: GridLinearPlan, role: Role, at: Record<"input" | "output", Placement>, around: Placement, device: Device): LaneCode {
   const { groups } = plan;
   const forward = role === "forward";
-  const at = placesOf(plan, [...buffers.inputs, ...buffers.outputs]);
   const { vectors, passes, side } = passesOf(plan.examples, device);
   const copies = size(plan.axes.map(({ period }) => period));
   const taps = planeFloats(plan) / copies;
   const [from, to] = [plan.channelsIn / groups, plan.channelsOut / groups];
-  const [source, result] = forward ? [at.input, at.output] : [at.output, at.input];
-  // cells of V with all around that taps meet, without what other consumers want
-  const around = forward ? at.input : place(typesOf(plan).input, inputLayout(plan));
+  const result = forward ? at.output : at.input;
   const tile: LaneTile = {
     rows: Math.min(mostRows, to),
     vectors,
@@ -108,7 +106,7 @@ function emitLanes(plan: GridLinearPlan, role: Role, buffers: Buffers, device: D
   const sums = tile.rows * 4 * side;
   const strips = forward ? Math.min(copies, Math.ceil((copies * sums) / sumBytes)) : 1;
   const spreadCells = forward ? around.blockStride : copies;
-  const code: LaneCode = {
+  return {
     role,
     copies,
     strips,
@@ -125,16 +123,28 @@ function emitLanes(plan: GridLinearPlan, role: Role, buffers: Buffers, device: D
     example: 4 * result.exampleStride,
     resultPlane: 4 * result.blockStride,
   };
+}
+
+function emitLanes(plan: GridLinearPlan, role: Role, buffers: Buffers, device: Device): Emission {
+  const forward = role === "forward";
+  const at = placesOf(plan, [...buffers.inputs, ...buffers.outputs]);
+  const [source, result] = forward ? [at.input, at.output] : [at.output, at.input];
+  // cells of V with all around that taps meet, without what other consumers want
+  const around = forward ? at.input : place(typesOf(plan).input, inputLayout(plan));
+  const code = codeOf(plan, role, at, around, device);
+  const { tile, groups, rows, columns } = code;
+  const side = tile.cell / 4;
+  const spreadCells = code.plane / tile.cell;
   const every = Int32Array.from({ length: spreadCells }, (_, cell) => 4 * cell);
   const constant = (index: number): OperandRef => ({ of: "constant", index, access: "read" });
   const spread: OperandRef = { of: "temporary", index: 0, access: "read" };
-  const chunks = forward ? groups * Math.ceil(to / tile.rows) * strips : groups * from;
+  const chunks = forward ? groups * Math.ceil(rows / tile.rows) * code.strips : groups * columns;
   return {
     temporaries: [source.channels * code.plane, chunks * code.scratch],
     constants: [
       forward ? every : cellTable(plan, source, 0),
       patchTable(plan, widened(around, side)),
-      pairsOf(plan, role, around, result, sums, side),
+      pairsOf(plan, role, around, result, tile.rows * tile.cell, side),
     ],
     steps: [
       spreadStep(source, spreadCells, side, {
@@ -194,11 +204,12 @@ interface Tiles {
   readonly copy: number;
 }
 
-/** Operands, and the scratch of the chunk. */
-function operands(
-  f: FunctionBuilder,
-  code: LaneCode,
-): { spread: Local; kernel: Local; result: Local; table: Local; pairs: Local; scratch: () => FunctionBuilder } {
+/** Addresses of the operands, and a way to push the chunk's scratch. */
+interface Operands extends Readonly<Record<"spread" | "kernel" | "result" | "table" | "pairs", Local>> {
+  readonly scratch: () => FunctionBuilder;
+}
+
+function operands(f: FunctionBuilder, code: LaneCode): Operands {
   const [addresses, chunk] = f.parameters;
   const [spread, kernel, result, all, table, pairs] = f.locals("i32", 6);
   [spread, kernel, result, all, table, pairs].forEach((local, i) =>
@@ -210,12 +221,84 @@ function operands(
   return { spread, kernel, result, table, pairs, scratch: () => f.get(chunk).i32(code.scratch).op("i32.mul").get(all).op("i32.add") };
 }
 
+/** Where a chunk of the forward function is: its sums, copies first .. first + count, its first row and its group. */
+type Strip = Readonly<Record<"sums" | "first" | "count" | "row" | "group", Local>>;
+
+/** local * by */
+const times = (f: FunctionBuilder, local: Local, by: number): FunctionBuilder => f.get(local).i32(by).op("i32.mul");
+
+/** Adds up all columns of a tile of rows; `index` is the tile's function. */
+function sumStrip(f: FunctionBuilder, code: LaneCode, at: Operands, { sums, first, count, row, group }: Strip, index: number): void {
+  const { tile, columns, passes } = code;
+  const [k, v, left, begins] = f.locals("i32", 4);
+  const scaled = (local: Local, by: number): FunctionBuilder => times(f, local, by);
+  for (let pass = 0; pass < passes; pass++) {
+    const offset = pass * tile.vectors * tile.lanes * 4;
+    scaled(group, code.kernelGroup).get(at.kernel).op("i32.add");
+    scaled(row, tile.rowPlane).op("i32.add");
+    scaled(first, tile.taps * 4)
+      .op("i32.add")
+      .set(k);
+    scaled(group, columns * code.plane)
+      .get(at.spread)
+      .op("i32.add")
+      .i32(offset)
+      .op("i32.add")
+      .set(v);
+    f.i32(columns).set(left).i32(1).set(begins);
+    countDown(f, left, () => {
+      f.get(k).get(v).get(sums).i32(offset).op("i32.add");
+      scaled(first, (4 * tile.taps) / tile.run)
+        .get(at.table)
+        .op("i32.add")
+        .get(count)
+        .get(begins)
+        .call(index);
+      f.i32(0).set(begins);
+      f.get(k).i32(code.columnPlane).op("i32.add").set(k).get(v).i32(code.plane).op("i32.add").set(v);
+    });
+  }
+}
+
+/** Puts the sums of each example to their cells. */
+function writeStrip(
+  f: FunctionBuilder,
+  code: LaneCode,
+  at: Operands,
+  { sums, first, count, row, group }: Strip,
+  rowCount: number,
+  copy: number,
+): void {
+  const { tile, rows } = code;
+  const examples = f.parameters[3];
+  const [example, pairs] = f.locals("i32", 2);
+  const scaled = (local: Local, by: number): FunctionBuilder => times(f, local, by);
+  // the pairs count from the first strip on, rows by the full tile
+  for (let r = 0; r < rowCount; r++) {
+    f.i32(0).set(example);
+    whileBelow(f, example, examples, 1, () => {
+      scaled(first, tile.rows * tile.cell).set(pairs);
+      f.get(sums)
+        .i32(r * tile.cell)
+        .op("i32.add")
+        .get(pairs)
+        .op("i32.sub")
+        .get(example)
+        .i32(2)
+        .op("i32.shl", "i32.add");
+      scaled(example, code.example).get(at.result).op("i32.add");
+      scaled(group, rows).get(row).op("i32.add").i32(r).op("i32.add").i32(code.resultPlane).op("i32.mul", "i32.add");
+      scaled(first, 8).get(at.pairs).op("i32.add").get(count).call(copy);
+    });
+  }
+}
+
 /** chunk = (strip, tile of rows, group): sums of a strip in the scratch, then to their cells, example by example. */
 function emitForward(f: FunctionBuilder, code: LaneCode, tiles: Tiles): void {
-  const { tile, rows, columns, groups, strips, copies, passes } = code;
-  const [, chunk, end, examples] = f.parameters;
+  const { tile, rows, groups, strips, copies } = code;
+  const [, chunk, end] = f.parameters;
   const at = operands(f, code);
-  const [sums, first, count, row, group, k, v, left, begins, example, pairs] = f.locals("i32", 11);
+  const [sums, first, count, row, group] = f.locals("i32", 5);
   const perGroup = Math.ceil(rows / tile.rows);
   const scaled = (local: Local, by: number): FunctionBuilder => f.get(local).i32(by).op("i32.mul");
   const [most, more] = [Math.floor(copies / strips), copies % strips];
@@ -231,50 +314,8 @@ function emitForward(f: FunctionBuilder, code: LaneCode, tiles: Tiles): void {
     scaled(first, most).op("i32.add").set(first);
     at.scratch().set(sums);
     const strip = (rowCount: number, index: number): void => {
-      for (let pass = 0; pass < passes; pass++) {
-        const offset = pass * tile.vectors * tile.lanes * 4;
-        scaled(group, code.kernelGroup).get(at.kernel).op("i32.add");
-        scaled(row, tile.rowPlane).op("i32.add");
-        scaled(first, tile.taps * 4)
-          .op("i32.add")
-          .set(k);
-        scaled(group, columns * code.plane)
-          .get(at.spread)
-          .op("i32.add")
-          .i32(offset)
-          .op("i32.add")
-          .set(v);
-        f.i32(columns).set(left).i32(1).set(begins);
-        countDown(f, left, () => {
-          f.get(k).get(v).get(sums).i32(offset).op("i32.add");
-          scaled(first, (4 * tile.taps) / tile.run)
-            .get(at.table)
-            .op("i32.add")
-            .get(count)
-            .get(begins)
-            .call(index);
-          f.i32(0).set(begins);
-          f.get(k).i32(code.columnPlane).op("i32.add").set(k).get(v).i32(code.plane).op("i32.add").set(v);
-        });
-      }
-      // the pairs count from the first strip on, rows by the full tile
-      for (let r = 0; r < rowCount; r++) {
-        f.i32(0).set(example);
-        whileBelow(f, example, examples, 1, () => {
-          scaled(first, tile.rows * tile.cell).set(pairs);
-          f.get(sums)
-            .i32(r * tile.cell)
-            .op("i32.add")
-            .get(pairs)
-            .op("i32.sub")
-            .get(example)
-            .i32(2)
-            .op("i32.shl", "i32.add");
-          scaled(example, code.example).get(at.result).op("i32.add");
-          scaled(group, rows).get(row).op("i32.add").i32(r).op("i32.add").i32(code.resultPlane).op("i32.mul", "i32.add");
-          scaled(first, 8).get(at.pairs).op("i32.add").get(count).call(tiles.copy);
-        });
-      }
+      sumStrip(f, code, at, { sums, first, count, row, group }, index);
+      writeStrip(f, code, at, { sums, first, count, row, group }, rowCount, tiles.copy);
     };
     f.get(row)
       .i32(rows - tile.rows)
