@@ -17,7 +17,7 @@ export interface Work {
 }
 
 /** A graph of one problem line; kernels are states, as in a net. */
-function graphOfLine(line: string): Graph {
+export function graphOfLine(line: string): Graph {
   const operator = operatorOfLine(line) ?? fail("costs", "problems", "problem line", "one of an operator", line);
   const plan = operator.parse(line);
   const inputs = operator.inputs(plan);

@@ -1,0 +1,92 @@
+/**
+ * Builds the routines of the wide tier into one module, and compiles it. `node --trace-wasm-revectorize ... routines.ts FILE` writes to the file which
+ * functions are whose; what the engine says of each goes to standard output.
+ */
+import { writeFileSync } from "node:fs";
+import { layerCases } from "../../bench/cases/layers.ts";
+import { graphOfLine, workOf } from "../../bench/costs/work.ts";
+import { ModuleBuilder } from "../../src/emit/wasm/module.ts";
+import type { Graph, GraphNode } from "../../src/graph/graph.ts";
+import { call, type Device, type Expression, operand, type Routine } from "../../src/ops/contract.ts";
+import { Catalogue, offers } from "../../src/plan/candidates.ts";
+import { prepare } from "../../src/plan/plan.ts";
+import { trialsOf } from "../../src/plan/trial.ts";
+import { isAlias } from "../../src/plan/uses.ts";
+import { algorithms } from "../../src/targets/wasm/list.ts";
+
+const device: Device = { tier: "wide", fma: true, wide: true };
+
+/** Functions [first, end) of the module belong to a routine. */
+export interface Packed {
+  readonly label: string;
+  readonly key: string;
+  readonly first: number;
+  readonly end: number;
+}
+
+const [result, first, second, third] = [0, 1, 2, 3].map(operand);
+const sum = (...parts: readonly Expression[]): Expression => parts.reduce((a, b) => call("add", a, b));
+const scaled = call("add", call("multiply", result, first), second);
+
+/** What nets fuse into convolutions; operands are values of a channel, then of a cell. */
+const epilogues: readonly (readonly [epilogue: Expression, channels: number, cells: number])[] = [
+  [sum(result, first), 1, 0],
+  [call("relu", sum(result, first)), 1, 0],
+  [scaled, 2, 0],
+  [call("relu", scaled), 2, 0],
+  [call("relu6", scaled), 2, 0],
+  [call("silu", scaled), 2, 0],
+  [call("relu", sum(scaled, third)), 2, 1],
+];
+
+/** The graph of a line with something fused into its node. */
+function fuse(graph: Graph, [epilogue, channels, cells]: (typeof epilogues)[number]): Graph {
+  const [node] = graph.nodes;
+  const { type } = graph.values[node.outputs[0]];
+  const channel = { dtype: "f32", shape: [type.shape[1], ...type.shape.slice(2).map(() => 1)], batched: false } as const;
+  const operands = [...new Array(channels).fill(channel), ...new Array(cells).fill(type)];
+  const values = operands.map((own, i) => ({ type: own, source: { kind: "input", name: `o${i}` } as const }));
+  const inputs = [...node.inputs, ...values.map((_, i) => graph.values.length + i)];
+  const fused: GraphNode = { ...node, inputs, fusion: { epilogue, operands } };
+  return { ...graph, values: [...graph.values, ...values], nodes: [fused] };
+}
+
+/** Routines of every candidate of every node, each once. */
+function collect(): Map<string, { label: string; routine: Routine }> {
+  const found = new Map<string, { label: string; routine: Routine }>();
+  const add = (graph: Graph): void => {
+    const isTaken = ({ operator, plan, fusion }: GraphNode): boolean =>
+      algorithms.some((own) => own.operator === operator.name && offers(own, plan, fusion, device, []).length > 0);
+    if (!graph.nodes.every((node) => isAlias(node) || isTaken(node))) return;
+    const candidates = new Catalogue(algorithms, device).ofGraph(graph);
+    for (const index of graph.nodes.keys()) {
+      for (const { plan } of trialsOf(graph, index, candidates[index], device, Number.POSITIVE_INFINITY)) {
+        for (const { label, routine, move } of plan.steps) if (move === undefined) found.set(routine.key, { label, routine });
+      }
+    }
+  };
+  for (const { graph } of workOf(/^(lenet|resnet|mobilenet|default)/))
+    if (graph.nodes.length > 1) add(prepare(graph, algorithms, device).graph);
+  // tiles do not depend on the batch
+  const lines = layerCases().flatMap(({ name, line }) => (line === undefined || /batch [28]/.test(name) ? [] : [line]));
+  for (const line of lines) {
+    const graph = graphOfLine(line);
+    add(graph);
+    if (line.startsWith("grid-linear forward")) for (const epilogue of epilogues) add(fuse(graph, epilogue));
+  }
+  return found;
+}
+
+if (import.meta.main) {
+  const builder = new ModuleBuilder({ minimum: 1, maximum: 65536, shared: true });
+  const packed: Packed[] = [];
+  let end = 0;
+  for (const [key, { label, routine }] of collect()) {
+    const from = end;
+    end = routine.build(builder) + 1;
+    builder.export(`r${packed.length}`, end - 1);
+    packed.push({ label, key, first: from, end });
+  }
+  new WebAssembly.Module(builder.encode());
+  writeFileSync(process.argv[2], JSON.stringify(packed));
+}
