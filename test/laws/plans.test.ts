@@ -36,6 +36,7 @@ const takesAll = new Set([
   "wasm-window-plain",
   "wasm-pointwise-vectors",
   "wasm-reduce-slots",
+  "wasm-sums-slots",
   "wasm-moments-slots",
   "wasm-matmul-rows",
   "wasm-random-vectors",
