@@ -55,7 +55,7 @@ export async function openPrograms(
   settings: Settings,
   { start, tune = false }: Pick<FitOptions, "start" | "tune">,
 ): Promise<Programs> {
-  const { batch, inputs, targets, loss, optimiser, clip, frozen } = settings;
+  const { batch, inputs, targets, loss, optimiser, clip, frozen, seed } = settings;
   const average = settings.average > 0 ? settings.average : undefined;
   const options = { batch, inputs, targets, loss, optimiser, clip, average, frozen };
   const isAccumulating = settings.accumulate > 1;
@@ -65,31 +65,22 @@ export async function openPrograms(
   const inference = traceEvaluation(net, { batch: 1, inputs });
   const steps = [training, ...(accumulating === undefined ? [] : [accumulating]), evaluation];
   const graphs = { apply: training.graph, accumulate: accumulating?.graph, evaluate: evaluation.graph };
-  let compiled = await compileAll(graphs, (graph) => session.compile(graph, { tune }));
+  const compiled = new Compilation(session, graphs);
+  await compiled.make((graph) => session.compile(graph, { tune }));
   await initialise(session, steps, settings.seed);
   await writeStart(session, inference, start);
   await startAverages(session);
   const kept = keptNames(session, inference, average !== undefined);
   const classes = data.classes.length;
-  const { seed } = settings;
   return {
     session,
     parameters: training.parameters.map(({ name, type, frozen: isFrozen }) => ({ name, shape: type.shape, frozen: isFrozen })),
     net: { graph: saveGraph(inference.graph), layers: inference.layers, statistics: inference.states.map(({ name }) => name) },
-    choices: () => Object.fromEntries(Object.entries(compiled).map(([name, program]) => [name, program.choices])),
-    async adopt(choices) {
-      try {
-        const others = await compileAll(graphs, (graph, name) => session.compile(graph, { choices: choices[name] }));
-        for (const program of Object.values(compiled)) program.close();
-        compiled = others;
-        return true;
-      } catch (error) {
-        if (error instanceof ToeplitzError) return false;
-        throw error;
-      }
-    },
+    choices: () => compiled.choices(),
+    adopt: (choices) => compiled.adopt(choices),
     async run(examples, { learningRate, step, closes }) {
-      const program = closes === 0 && compiled.accumulate !== undefined ? compiled.accumulate : compiled.apply;
+      const { apply, accumulate = apply } = compiled.programs;
+      const program = closes === 0 ? accumulate : apply;
       const feeds = { ...settings.feeds(examples), learningRate, step, seed, ids: examples.ids, batches: Math.max(1, closes) };
       const outputs = await program.run(feeds, examples.count);
       const logits = logitsOf(outputs, classes);
@@ -98,7 +89,10 @@ export async function openPrograms(
     },
     score: (split, breathe) =>
       scoreSplit(split, { batch, shape: data.shape, breathe }, async (examples) => {
-        const outputs = await compiled.evaluate.run({ ...settings.feeds(examples), seed, step: 0, ids: examples.ids }, examples.count);
+        const outputs = await compiled.programs.evaluate.run(
+          { ...settings.feeds(examples), seed, step: 0, ids: examples.ids },
+          examples.count,
+        );
         return { losses: outputs.loss.data, logits: logitsOf(outputs, classes) };
       }),
     async readModel() {
@@ -146,20 +140,45 @@ async function writeStart(session: Session, { parameters, states }: TracedStep, 
   }
 }
 
-interface Compiled {
-  readonly apply: Program;
-  readonly accumulate?: Program;
-  readonly evaluate: Program;
+interface Each<T> {
+  readonly apply: T;
+  readonly accumulate?: T;
+  readonly evaluate: T;
 }
 
-async function compileAll(
-  graphs: Readonly<Record<"apply" | "evaluate", Graph>> & { readonly accumulate?: Graph },
-  compile: (graph: Graph, name: string) => Promise<Program>,
-): Promise<Compiled> {
-  const { apply, accumulate, evaluate } = graphs;
-  return {
-    apply: await compile(apply, "apply"),
-    ...(accumulate && { accumulate: await compile(accumulate, "accumulate") }),
-    evaluate: await compile(evaluate, "evaluate"),
-  };
+/** The graphs of a run, compiled. */
+class Compilation {
+  readonly #session: Session;
+  readonly #graphs: Each<Graph>;
+  programs!: Each<Program>;
+
+  constructor(session: Session, graphs: Each<Graph>) {
+    this.#session = session;
+    this.#graphs = graphs;
+  }
+
+  async make(compile: (graph: Graph, name: keyof Each<Graph>) => Promise<Program>): Promise<void> {
+    const { apply, accumulate, evaluate } = this.#graphs;
+    this.programs = {
+      apply: await compile(apply, "apply"),
+      ...(accumulate && { accumulate: await compile(accumulate, "accumulate") }),
+      evaluate: await compile(evaluate, "evaluate"),
+    };
+  }
+
+  choices(): ProgramChoices {
+    return Object.fromEntries(Object.entries(this.programs).map(([name, { choices }]) => [name, choices]));
+  }
+
+  async adopt(choices: ProgramChoices): Promise<boolean> {
+    const before = Object.values(this.programs);
+    try {
+      await this.make((graph, name) => this.#session.compile(graph, { choices: choices[name] }));
+    } catch (error) {
+      if (error instanceof ToeplitzError) return false;
+      throw error;
+    }
+    for (const program of before) program.close();
+    return true;
+  }
 }
