@@ -1,11 +1,14 @@
+import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Case, type PreparedCase, prepareCase } from "./cases/case.ts";
 import { layerCases, leastTraffic } from "./cases/layers.ts";
 import { modelCases, startCases } from "./cases/models.ts";
 import { trainingCases } from "./cases/training.ts";
 import { type Contender, floor, gauges } from "./contender.ts";
 import { callWork, type Gauge } from "./drivers/peak.ts";
+import type { Round, Scaling } from "./drivers/scaling.ts";
 import { buildPackage } from "./install.ts";
 import { type Cell, Drivers, measureCase, measureStart, median, type Sampling } from "./measure.ts";
 import { onnxBytes } from "./onnx.ts";
@@ -173,6 +176,48 @@ async function start(setting: Setting): Promise<Result> {
   };
 }
 
+/** Cores that others leave alone give the loop at least this share of the number of threads. */
+const idleShare = 0.95;
+const scalingNames = /^(LeNet|ResNet)/;
+
+async function scaling(setting: Setting): Promise<Result> {
+  const { threads, rounds, note } = setting.sampling;
+  const script = fileURLToPath(new URL("drivers/scaling.ts", import.meta.url));
+  const rows: Row[] = [];
+  const lines: string[][][] = [];
+  for (const source of chosen([...modelCases(), ...trainingCases()], setting).filter(({ name }) => scalingNames.test(name))) {
+    note(`${source.name}: scaling`);
+    await prepared(source, setting, async ({ path, multiplyAdds }) => {
+      const answer = execFileSync(process.execPath, [script, path, String(threads), String(rounds)], { encoding: "utf8" });
+      const { rounds: samples, limit, stages } = JSON.parse(answer) as Scaling;
+      const middle = (of: (round: Round) => number): number => median(samples.map(of));
+      const [net, loop] = [middle((round) => round.net[0] / round.net[1]), middle((round) => round.loop[0] / round.loop[1])];
+      const share = middle((round) => (round.net[0] * round.loop[1]) / (round.net[1] * round.loop[0]));
+      const times = [0, 1].map((column) => middle((round) => round.net[column]));
+      lines.push(
+        [
+          `${loop < idleShare * threads ? "~" : ""}${source.name}, ${source.kind}`,
+          ...times.map((ms) => `${digits(ms)} ms`),
+          net.toFixed(2),
+          loop.toFixed(2),
+        ].map((text) => [text]),
+      );
+      lines[lines.length - 1].push([`${Math.round(100 * share)} %`], [`${limit.toFixed(2)} in ${stages} stages`]);
+      const cells = times.map((ms, column) => ({ contender: `toeplitz, ${column === 0 ? 1 : threads} threads`, median: ms }));
+      rows.push({ name: source.name, threads, multiplyAdds, cells });
+    });
+  }
+  const table: Table = {
+    title: `${threads} threads against one`,
+    header: ["", "1 thread", `${threads} threads`, "scaling", "of the FMA loop", "share", "chunks allow"],
+    rows: lines,
+    notes: [
+      "Medians over rounds in which net and multiply-add loop take turns on 1 thread and on several; share = scaling of the net over that of the loop; ~ = others had the cores: the loop itself scaled by less than 95 %.",
+    ],
+  };
+  return { threads, rows, table };
+}
+
 const forward = ["toeplitz", "onnxruntime-node", "onnxruntime-web", "tfjs-wasm", "jax-js", "PyTorch"];
 
 /** The groups by name. */
@@ -187,4 +232,5 @@ export const groups: Readonly<Record<string, Group>> = {
   },
   peak: { threads: [1], rounds: 11, contenders: [], run: peak },
   start: { threads: [1], rounds: 7, contenders: forward, run: start },
+  scaling: { threads: [2], rounds: 21, contenders: [], run: scaling },
 };

@@ -17,9 +17,10 @@ GROUP     layers    forward of single layers, from bench/problems/*.txt
           training  one training step
           peak      what one thread of this machine can do
           start     time from process start to the first result
+          scaling   several threads against one, beside a loop that only cores can slow down
           all       every group
 
---threads N[,N]      numbers of threads (models and training: 1,2; others: 1)
+--threads N[,N]      numbers of threads (models and training: 1,2; scaling: 2; others: 1)
 --match RE           cases whose name or problem line matches
 --contenders A[,B]   toeplitz, toeplitz-128 (the 128-bit tier), onnxruntime-node,
                      onnxruntime-web, tfjs-wasm, jax-js, PyTorch
@@ -88,7 +89,7 @@ async function runGroup(
   const asked = values.contenders === undefined ? group.contenders : String(values.contenders).split(",");
   const unknown = asked.filter((contender) => !["PyTorch", ...nodeContenders.map((known) => known.name)].includes(contender));
   if (unknown.length > 0) throw new UsageError(`bench: contenders: expected names of the list in --help; received ${unknown.join(", ")}.`);
-  const contenders = contendersHere(name === "peak" ? [] : asked);
+  const contenders = contendersHere(group.contenders.length === 0 ? [] : asked);
   const counts =
     values.threads === undefined
       ? group.threads.filter((count) => count <= availableParallelism())

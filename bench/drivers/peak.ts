@@ -57,7 +57,8 @@ function countDown(f: FunctionBuilder, times: number, body: () => void): void {
   });
 }
 
-function multiplyAdds(f: FunctionBuilder, count: number): void {
+/** `count` sums in registers, over and over; reads and writes them at the address that is the first parameter. */
+export function multiplyAdds(f: FunctionBuilder, count: number): void {
   const [base] = f.parameters;
   const sums = Array.from({ length: count }, () => pair(f));
   const [a, b] = [pair(f), pair(f)];

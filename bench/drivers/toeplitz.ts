@@ -118,7 +118,7 @@ async function writeWeights(session: Session, source: LoadedCase, step: TracedSt
   }
 }
 
-async function trace(source: LoadedCase): Promise<TracedStep> {
+export async function trace(source: LoadedCase): Promise<TracedStep> {
   const batch = source.inputs[0].shape[0];
   const inputs = Object.fromEntries(source.inputs.map(({ name, shape }) => [name, { shape: shape.slice(1) }]));
   const net = await netOf(source);
@@ -132,7 +132,7 @@ async function trace(source: LoadedCase): Promise<TracedStep> {
   });
 }
 
-async function load(source: LoadedCase, threads: number): Promise<Loaded> {
+export async function load(source: LoadedCase, threads: number): Promise<Loaded> {
   const session = await openSession(threads);
   const step = await trace(source);
   const program = await session.compile(step.graph);
@@ -148,5 +148,7 @@ async function load(source: LoadedCase, threads: number): Promise<Loaded> {
   return { call, close: () => session.close() };
 }
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
-await serve(() => `toeplitz ${version}`, load);
+if (process.argv[1] === import.meta.filename) {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+  await serve(() => `toeplitz ${version}`, load);
+}

@@ -9,6 +9,7 @@ import type { Stage } from "../../plan/schedule.ts";
 import type { Crew, RoutineFunction } from "./crew.ts";
 import type { SessionMemory } from "./memory.ts";
 import { type Cells, Ports } from "./ports.ts";
+import { Sharing } from "./sharing.ts";
 
 /** Chunks of a stage that one word of the script can count (see work.ts). */
 const mostChunks = 2 ** 20 - 1;
@@ -51,6 +52,7 @@ export class WasmProgram implements Program {
   readonly #ports: Ports;
   /** The threads that it runs on beside the caller's; null where they are not worth their waking. */
   readonly #crew: Crew | null;
+  readonly #sharing = new Sharing();
   readonly #times: Float64Array;
   #runs = 0;
   #countsFor = -1;
@@ -171,10 +173,15 @@ export class WasmProgram implements Program {
     this.#setCounts(examples);
     const version = this.#session.version(this.#names.derivedFrom);
     if (version !== this.#derivedAt) {
-      this.#execute(this.#derived, examples);
+      this.#execute(this.#derived, examples, true);
       this.#derivedAt = version;
     }
-    this.#execute(this.#main, examples);
+    if (this.#crew === null || examples < this.#ports.maximum) this.#execute(this.#main, examples, true);
+    else {
+      const start = performance.now();
+      this.#execute(this.#main, examples, this.#sharing.isOn);
+      if (this.#runs > 0) this.#sharing.note(performance.now() - start);
+    }
     this.#runs++;
     this.#session.touch(this.#names.updated);
     return this.#ports.read(examples);
@@ -200,8 +207,8 @@ export class WasmProgram implements Program {
     }
   }
 
-  #execute({ stages, word }: Script, examples: number): void {
-    if (this.#crew !== null) this.#crew.run(word, this.id, examples, this.#functions);
+  #execute({ stages, word }: Script, examples: number, isShared: boolean): void {
+    if (this.#crew !== null && isShared) this.#crew.run(word, this.id, examples, this.#functions);
     else this.#runSteps(stages, examples, this.#session.profile ? this.#times : null);
   }
 
