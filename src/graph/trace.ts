@@ -28,6 +28,12 @@ export class GraphTracer implements Tracer {
   #plain = false;
   /** Path of the layer that is being traced. */
   path = "";
+  readonly #sharing: boolean;
+
+  /** `sharing`: equal calls are one node; on when left out. */
+  constructor({ sharing = true }: { readonly sharing?: boolean } = {}) {
+    this.#sharing = sharing;
+  }
 
   #value(type: TensorType, source: Source): Value {
     this.#values.push({ type, source });
@@ -140,7 +146,7 @@ export class GraphTracer implements Tracer {
   #applyPlain<P, O>(operator: Operator<P, O>, options: O, inputs: readonly Value[]): readonly Value[] {
     const key = `${operator.name} ${JSON.stringify(options)} ${inputs.map((input) => input.id).join(" ")}`;
     const known = this.#calls.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined && this.#sharing) return known;
     const plan = operator.plan(
       options,
       inputs.map((input) => input.type),

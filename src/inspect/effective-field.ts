@@ -2,11 +2,12 @@ import { fail } from "../base/errors.ts";
 import { size } from "../base/types.ts";
 import { gradients } from "../graph/differentiate.ts";
 import { type Graph, inputsOf } from "../graph/graph.ts";
+import { replay } from "../graph/replay.ts";
 import type { Session } from "../graph/session.ts";
 import type { LayerInfo } from "../nn/scope.ts";
 import { multiply, sum } from "../ops.ts";
+import { layerValues } from "./layer-values.ts";
 import type { FieldAxis } from "./receptive-field.ts";
-import { layerValues, replay } from "./replay.ts";
 
 /** How much each cell of the input matters to the middle cell of a layer. */
 export interface EffectiveField {

@@ -1,10 +1,11 @@
 import { fail } from "../base/errors.ts";
 import { size } from "../base/types.ts";
 import { type Graph, inputsOf } from "../graph/graph.ts";
+import { replay } from "../graph/replay.ts";
 import type { Session } from "../graph/session.ts";
 import type { LayerInfo } from "../nn/scope.ts";
+import { type LayerValue, layerValues } from "./layer-values.ts";
 import type { FieldAxis } from "./receptive-field.ts";
-import { type LayerValue, layerValues, replay } from "./replay.ts";
 
 /** A change of a picture in its frame: where each cell's content comes from (null: from outside, zero), on a grid whose cells lie `jump` input cells apart. */
 export interface GridTransform {

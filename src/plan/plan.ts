@@ -3,6 +3,7 @@ import { hoist } from "../graph/hoist.ts";
 import { fuse, prune } from "../graph/rewrite.ts";
 import type { ChoiceRecord } from "../graph/session.ts";
 import { gatherSums } from "../graph/sums.ts";
+import { makeUsual } from "../graph/usual.ts";
 import type { Algorithm, Device, Fusion } from "../ops/contract.ts";
 import type { Buffer, PlannedStep } from "./buffers.ts";
 import { type Candidates, Catalogue, type Measured, offers } from "./candidates.ts";
@@ -54,7 +55,7 @@ export function plan(traced: Graph, every: readonly Algorithm[], device: Device,
 export function prepare(traced: Graph, every: readonly Algorithm[], device: Device, options: PlanOptions = {}): Prepared {
   const { rounding: most = Number.POSITIVE_INFINITY } = options;
   const algorithms = every.filter(({ rounding = 1 }) => rounding <= most);
-  const pruned = prune(traced);
+  const pruned = makeUsual(prune(traced));
   const accepts = (node: GraphNode, fusion: Fusion): boolean =>
     algorithms.some(
       (algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0,
@@ -69,5 +70,5 @@ export function layOut(graph: Graph, choices: readonly Choice[], device: Device)
   lowering.run();
   const { buffers, steps } = lowering;
   const scheduled = schedule(buffers, steps);
-  return { graph, device, choices, buffers, steps, schedule: scheduled, memory: planMemory(buffers, scheduled) };
+  return { graph, device, choices, buffers, steps, schedule: scheduled, memory: planMemory(buffers, steps, scheduled) };
 }

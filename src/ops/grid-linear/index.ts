@@ -7,7 +7,7 @@ import { parseLine, printLine } from "./line.ts";
 import { type GridLinearOptions, type GridLinearPlan, pairCount, parts, planGridLinear, type Role, typesOf } from "./plan.ts";
 import { referenceGridLinear } from "./reference.ts";
 
-export { type GridLinearOptions, type GridLinearPlan, type Role, typesOf } from "./plan.ts";
+export { connectedPairs, type GridLinearOptions, type GridLinearPlan, type Role, typesOf } from "./plan.ts";
 export { forEachTerm } from "./reference.ts";
 
 /**

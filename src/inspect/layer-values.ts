@@ -1,32 +1,6 @@
 import { type Graph, type GraphNode, inputsOf } from "../graph/graph.ts";
-import { GraphTracer } from "../graph/trace.ts";
 import type { LayerInfo } from "../nn/scope.ts";
-import type { Value } from "../ops/contract.ts";
 import { type Field, receptiveFields } from "./receptive-field.ts";
-
-/** Traces a graph once more, so that inner values can be asked for and differentiated: the new handle of every old value. */
-export function replay(graph: Graph, tracer = new GraphTracer()): { readonly tracer: GraphTracer; readonly values: readonly Value[] } {
-  const values: Value[] = [];
-  graph.values.forEach(({ type, source }, id) => {
-    if (source.kind === "input") values[id] = tracer.input(source.name, type);
-    else if (source.kind === "state") values[id] = tracer.state(source.name, type);
-    else if (source.kind === "constant") values[id] = tracer.constant(source.content);
-    else if (source.kind === "examples") values[id] = tracer.examples();
-  });
-  for (const node of graph.nodes) {
-    tracer.path = node.path;
-    const made = tracer.apply(
-      node.operator,
-      node.options,
-      node.inputs.map((input) => values[input]),
-    );
-    node.outputs.forEach((output, i) => {
-      values[output] = made[i];
-    });
-  }
-  tracer.path = "";
-  return { tracer, values };
-}
 
 /** The result of one layer of a net, where it still has the axes of the input. */
 export interface LayerValue {
