@@ -42,4 +42,6 @@ export interface PlannedStep {
   readonly label: string;
   /** What a conversion, a copy or a halo fill predicts; absent in steps of an algorithm. */
   readonly move?: MoveTime;
+  /** Its result may lie where an operand of the same type and layout lies. */
+  readonly inPlace?: boolean;
 }

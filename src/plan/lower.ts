@@ -190,8 +190,9 @@ export class Lowering {
       buffer: { input: inputs, operand: operands, output: outputs, temporary: temporaries, constant: constants }[of][index],
       access,
     });
+    const inPlace = emission.inPlace === true && emission.steps.length === 1;
     for (const { routine, operands: refs, chunks } of emission.steps)
-      this.#step({ routine, chunks, node: this.#node, label, operands: refs.map(resolve) });
+      this.#step({ routine, chunks, node: this.#node, label, operands: refs.map(resolve), ...(inPlace && { inPlace }) });
   }
 }
 

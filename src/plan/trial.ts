@@ -63,7 +63,7 @@ export function moveTrial(type: TensorType, from: Layout, to: Layout, device: De
     steps.push({ ...common, ...haloFill(type, to), move: haloTime(type, to), operands: [{ buffer: 1, access: "update" }] });
   const graph: Graph = { values: [{ type, source: { kind: "input", name: "x" } }], nodes: [], outputs: [], updates: [] };
   const scheduled = schedule(buffers, steps);
-  return { graph, device, choices: [], buffers, steps, schedule: scheduled, memory: planMemory(buffers, scheduled) };
+  return { graph, device, choices: [], buffers, steps, schedule: scheduled, memory: planMemory(buffers, steps, scheduled) };
 }
 
 /** A graph of one node. What stays the same from run to run is a constant, so that what is derived from it is made once. */
