@@ -116,6 +116,8 @@ export {
   binaryCrossEntropy,
   type CrossEntropyOptions,
   crossEntropy,
+  type DiceOptions,
+  diceLoss,
   type Loss,
   type LossPair,
   meanAbsoluteError,
@@ -123,8 +125,20 @@ export {
   smoothL1,
   weightedLoss,
 } from "./nn/losses.ts";
-export { accuracy, confusionMatrix, countCorrect, predictions, topK } from "./nn/metrics.ts";
-export { defaultNet, lenet5, type ModelMaker, mobilenetv2, models, resnet18, resnet20 } from "./nn/models/index.ts";
+export { accuracy, type CellScore, type CellScores, cellScores, confusionMatrix, countCorrect, predictions, topK } from "./nn/metrics.ts";
+export {
+  defaultNet,
+  lenet5,
+  type ModelMaker,
+  mobilenetv2,
+  models,
+  type RecurrentOptions,
+  recurrentLabelling,
+  resnet18,
+  resnet20,
+  type UnetOptions,
+  unet,
+} from "./nn/models/index.ts";
 export { adadelta, adagrad, adam, adamax, adamW, nadam, type Optimiser, optimisers, rmsprop, sgd } from "./nn/optimisers.ts";
 export { constantRate, cosineRate, oneCycleRate, type Schedule, schedules, stepRate } from "./nn/schedules.ts";
 export type { Layer, LayerInfo, Net, Scope } from "./nn/scope.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Tensor } from "../base/types.ts";
 import { glorot, he, initialCells, lecun, orthogonal } from "./initialisers.ts";
-import { accuracy, confusionMatrix, countCorrect, predictions, topK } from "./metrics.ts";
+import { accuracy, cellScores, confusionMatrix, countCorrect, predictions, topK } from "./metrics.ts";
 import { constantRate, cosineRate, oneCycleRate, stepRate } from "./schedules.ts";
 
 const near = (got: number, expected: number, bound: number, what = ""): void =>
@@ -110,4 +110,35 @@ test("orthogonal kernels have orthogonal rows, or columns where there are fewer"
         );
     }
   }
+});
+
+test("scores of cells from a table of given and predicted classes", () => {
+  // background 90 of 100 right, a membrane of 20 cells with 15 found
+  const {
+    accuracy: share,
+    classes,
+    foregroundDice,
+  } = cellScores([
+    [90, 10, 0],
+    [5, 15, 0],
+    [0, 0, 0],
+  ]);
+  near(share, 105 / 120, 1e-12);
+  near(classes[1].accuracy, 15 / 20, 1e-12);
+  near(classes[1].dice, 30 / 45, 1e-12);
+  near(classes[1].intersectionOverUnion, 15 / 30, 1e-12);
+  near(foregroundDice, 30 / 45, 1e-12, "a class that is nowhere does not count");
+  assert.ok(Number.isNaN(classes[2].dice));
+  near(
+    cellScores(
+      [
+        [3, 1],
+        [0, 4],
+      ],
+      1,
+    ).foregroundDice,
+    6 / 7,
+    1e-12,
+  );
+  assert.throws(() => cellScores([[1]], 1), /cellScores: background: expected a class from 0 to 0; received 1/);
 });

@@ -5,7 +5,7 @@ import { gradients } from "../graph/differentiate.ts";
 import { GraphTracer } from "../graph/trace.ts";
 import { sum } from "../ops.ts";
 import { referenceTarget } from "../targets/reference/session.ts";
-import { binaryCrossEntropy, crossEntropy, type Loss, meanAbsoluteError, meanSquaredError, weightedLoss } from "./losses.ts";
+import { binaryCrossEntropy, crossEntropy, diceLoss, type Loss, meanAbsoluteError, meanSquaredError, weightedLoss } from "./losses.ts";
 
 /** Losses of each example, and the gradient of their sum with respect to the outputs. */
 async function run(
@@ -73,6 +73,34 @@ test("weighted losses add up", async () => {
   near((await run(both, [1, 3, 0, 0], [2, 2], Float32Array.of(0, 0, 0, 0), [2, 2])).losses, [2 * 5 + 0.5 * 2, 0]);
 });
 
+test("soft Dice: the worked coefficient, ignored cells, chosen classes, absent classes", async () => {
+  // one example, two classes, three cells; p_1 of each cell
+  const cells = [0, 1, -1, 0, 3, 2];
+  const p = [0, 1, 2].map((cell) => 1 / (1 + Math.exp(cells[cell] - cells[3 + cell])));
+  const labels = Int32Array.of(0, 1, 1);
+  const foreground = (2 * (p[1] + p[2]) + 1) / (p[0] + p[1] + p[2] + 2 + 1);
+  const background = (2 * (1 - p[0]) + 1) / (3 - p[0] - p[1] - p[2] + 1 + 1);
+  near((await run(diceLoss(), cells, [1, 2, 3], labels, [1, 3])).losses, [1 - (foreground + background) / 2]);
+  near((await run(diceLoss({ classes: [1] }), cells, [1, 2, 3], labels, [1, 3])).losses, [1 - foreground]);
+  const ignored = await run(diceLoss({ classes: [1], ignore: -1 }), cells, [1, 2, 3], Int32Array.of(0, 1, -1), [1, 3]);
+  near(ignored.losses, [1 - (2 * p[1] + 1) / (p[0] + p[1] + 1 + 1)]);
+  near([ignored.gradient[2], ignored.gradient[5]], [0, 0]);
+  const sure = [60, -60, -60, -60, 60, 60];
+  near((await run(diceLoss(), sure, [1, 2, 3], labels, [1, 3])).losses, [0]);
+  near((await run(diceLoss({ classes: [1] }), [60, 60, -60, -60], [1, 2, 2], Int32Array.of(0, 0), [1, 2])).losses, [0]);
+  // the gradient against differences of the loss
+  const { gradient } = await run(diceLoss(), cells, [1, 2, 3], labels, [1, 3]);
+  for (const at of [1, 5]) {
+    const [more, less] = await Promise.all(
+      [1e-4, -1e-4].map(async (step) => {
+        const moved = cells.map((value, index) => value + (index === at ? step : 0));
+        return (await run(diceLoss(), moved, [1, 2, 3], labels, [1, 3])).losses[0];
+      }),
+    );
+    assert.ok(Math.abs((more - less) / 2e-4 - gradient[at]) < 1e-3, `${at}`);
+  }
+});
+
 test("what does not fit is said", async () => {
   const output = (shape: readonly number[]) => new GraphTracer().input("output", tensorType(shape, true));
   const labels = (shape: readonly number[], dtype: "i32" | "f32" = "i32") =>
@@ -96,6 +124,12 @@ test("what does not fit is said", async () => {
       () => meanSquaredError()({ a: output([2, 3]) }, { label: labels([2, 1, 3], "f32") }),
       /meanSquaredError: target: expected \[n<=2,3\]; received \[n<=2,1,3\]/,
     ],
+    [() => diceLoss({ smooth: 0 }), /diceLoss: smooth: expected > 0; received 0/],
+    [
+      () => diceLoss({ classes: [0, 3] })({ a: output([2, 3]) }, { label: labels([2]) }),
+      /diceLoss: classes: expected some of 0 to 2; received 3/,
+    ],
+    [() => diceLoss()({ a: output([2, 3, 4]) }, { label: labels([2]) }), /diceLoss: labels: expected i32\[n<=2,4\]; received i32\[n<=2\]/],
     [() => crossEntropy({ labelSmoothing: 1 }), /label smoothing: expected >= 0 and < 1; received 1/],
   ];
   for (const [make, message] of cases) assert.throws(make, message);

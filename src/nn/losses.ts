@@ -2,7 +2,7 @@ import { fail } from "../base/errors.ts";
 import { printType, sameShape } from "../base/types.ts";
 import { tensor } from "../graph/trace.ts";
 import { call, constant, type Expression, operand, type Value } from "../ops/contract.ts";
-import { divide, exp, max, maximum, mean, multiply, notEqual, pointwise, reshape, sum } from "../ops.ts";
+import { divide, exp, max, maximum, mean, multiply, notEqual, oneHot, pointwise, reshape, softmax, sum } from "../ops.ts";
 
 /** Loss of each example [N] from the net's outputs and the targets, by name. */
 export type Loss = (outputs: Readonly<Record<string, Value>>, targets: Readonly<Record<string, Value>>) => Value;
@@ -32,6 +32,28 @@ function pick(what: string, values: Readonly<Record<string, Value>>, name: strin
 const perExample = (cells: Value): Value =>
   cells.type.shape.length === 1 ? cells : mean(cells, cells.type.shape.map((_, axis) => axis).slice(1));
 
+/** Logits [N, classes, ...m] and labels i32 [N, ...m]. Throws: when they do not fit. */
+function logitsAndLabels(
+  kind: string,
+  outputs: Readonly<Record<string, Value>>,
+  targets: Readonly<Record<string, Value>>,
+  pair: LossPair,
+): readonly [logits: Value, labels: Value] {
+  const [logits, labels] = [pick("output", outputs, pair.output), pick("target", targets, pair.target)];
+  const [examples, , ...extents] = logits.type.shape;
+  const fits = labels.type.dtype !== "f32" && sameShape(labels.type.shape, [examples, ...extents]);
+  if (!fits)
+    fail(
+      kind,
+      "",
+      "labels",
+      printType({ ...logits.type, dtype: "i32", shape: [examples, ...extents] }),
+      printType(labels.type),
+      `One class for each cell of the logits ${printType(logits.type)}.`,
+    );
+  return [logits, labels];
+}
+
 export interface CrossEntropyOptions extends LossPair {
   /** Share of the target spread evenly over all classes. Source: Szegedy et al. 2016, section 7. */
   readonly labelSmoothing?: number;
@@ -52,18 +74,8 @@ export interface CrossEntropyOptions extends LossPair {
 export function crossEntropy({ labelSmoothing = 0, classWeights, ignore, ...pair }: CrossEntropyOptions = {}): Loss {
   if (!(labelSmoothing >= 0 && labelSmoothing < 1)) fail("crossEntropy", "", "label smoothing", ">= 0 and < 1", labelSmoothing);
   return (outputs, targets) => {
-    const [logits, labels] = [pick("output", outputs, pair.output), pick("target", targets, pair.target)];
-    const [examples, classes, ...extents] = logits.type.shape;
-    const fits = labels.type.dtype !== "f32" && sameShape(labels.type.shape, [examples, ...extents]);
-    if (!fits)
-      fail(
-        "crossEntropy",
-        "",
-        "labels",
-        printType({ ...logits.type, dtype: "i32", shape: [examples, ...extents] }),
-        printType(labels.type),
-        `One class for each cell of the logits ${printType(logits.type)}.`,
-      );
+    const [logits, labels] = logitsAndLabels("crossEntropy", outputs, targets, pair);
+    const [, classes, ...extents] = logits.type.shape;
     if (classWeights !== undefined && classWeights.length !== classes)
       fail("crossEntropy", "", "class weights", `${classes}, one for each class`, classWeights.length);
     const cells = weightedEntropy(logits, labels, labelSmoothing, classWeights);
@@ -93,6 +105,51 @@ function weightedEntropy(logits: Value, labels: Value, smoothing: number, classW
   const indices = Float32Array.from({ length: classes }, (_, own) => own);
   const operands = [shifted, total, reshape(labels, [1, ...extents]), perClass(indices), perClass(classWeights ?? indices)];
   return sum(pointwise(terms, operands), 1);
+}
+
+export interface DiceOptions extends LossPair {
+  /** Added above and below: a class that is neither there nor predicted has the coefficient 1. Default 1, in cells. */
+  readonly smooth?: number;
+  /** Classes that count; all when left out. */
+  readonly classes?: readonly number[];
+  /** A label whose cells do not count. */
+  readonly ignore?: number;
+}
+
+/**
+ * Soft Dice loss of logits and labels: J = 1 - mean over classes k of (2 sum p_k q_k + smooth) / (sum p_k + sum q_k + smooth), sums over the cells of
+ * an example, p = softmax(V), q_k = [k = label].
+ * Source: Milletari et al. 2016, section 3 (there with squares below); Dice 1945.
+ * Shapes: logits [N, classes, ...m], labels i32 [N, ...m] -> [N].
+ * Units: 0 where every cell is right and sure, towards 1 where none is.
+ * Throws: when labels do not fit the logits, a class is not among them, or smooth is not above 0.
+ * Example: `weightedLoss([[1, crossEntropy()], [1, diceLoss()]])`
+ */
+export function diceLoss({ smooth = 1, classes: counted, ignore, ...pair }: DiceOptions = {}): Loss {
+  if (!(smooth > 0)) fail("diceLoss", "", "smooth", "> 0", smooth);
+  return (outputs, targets) => {
+    const [logits, labels] = logitsAndLabels("diceLoss", outputs, targets, pair);
+    const [, classes, ...extents] = logits.type.shape;
+    const wrong = counted?.find((index) => !Number.isInteger(index) || index < 0 || index >= classes);
+    if (wrong !== undefined || counted?.length === 0) fail("diceLoss", "", "classes", `some of 0 to ${classes - 1}`, wrong ?? "none");
+    const axes = extents.map((_, axis) => 2 + axis);
+    const total = (cells: Value): Value => (axes.length === 0 ? cells : sum(cells, axes));
+    // a label that is no class is hot nowhere, so that only the probabilities have to be masked
+    const kept = ignore === undefined ? undefined : reshape(notEqual(labels, ignore), [1, ...extents]);
+    const masked = (cells: Value): Value => (kept === undefined ? cells : multiply(cells, kept));
+    const [shares, hot] = [masked(softmax(logits, 1)), masked(oneHot(labels, classes))];
+    const [both, given, found, weight] = [0, 1, 2, 3].map(operand);
+    const above = call("add", call("multiply", both, constant(2)), constant(smooth));
+    const below = call("add", call("add", given, found), constant(smooth));
+    const coefficient = call("multiply", weight, call("divide", above, below));
+    const list = counted ?? Array.from({ length: classes }, (_, index) => index);
+    const weights = tensor(
+      [classes],
+      Float32Array.from({ length: classes }, (_, index) => (list.includes(index) ? 1 / list.length : 0)),
+    );
+    const terms = pointwise(coefficient, [total(multiply(shares, hot)), total(hot), total(shares), logits.graph.constant(weights)]);
+    return pointwise(call("subtract", constant(1), operand(0)), [sum(terms, 1)]);
+  };
 }
 
 /** A loss of each cell from outputs and targets of one shape, and its mean over each example. */

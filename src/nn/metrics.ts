@@ -76,3 +76,43 @@ export function confusionMatrix(scores: Tensor, labels: ArrayLike<number>): numb
   });
   return table;
 }
+
+/** How well the cells of one class were found; NaN where the class is neither given nor predicted. */
+export interface CellScore {
+  /** Share of the class's own cells that were found. */
+  readonly accuracy: number;
+  /** 2 right / (given + predicted). Source: Dice 1945. */
+  readonly dice: number;
+  /** right / (given + predicted - right). Source: Jaccard 1912. */
+  readonly intersectionOverUnion: number;
+}
+
+/** Scores of a labelling of cells. */
+export interface CellScores {
+  /** Share of the cells whose class is right. */
+  readonly accuracy: number;
+  readonly classes: readonly CellScore[];
+  /** Mean Dice of the classes other than the background, the cells where background is given and predicted being left out by its definition. */
+  readonly foregroundDice: number;
+}
+
+/**
+ * Accuracy per cell, Dice and intersection over union of every class from a table of cells [given class, predicted class] (see `confusionMatrix`; tables of batches can be added).
+ * Foreground-restricted: only classes other than `background` count, so that many easy cells of background do not hide a class of few cells.
+ * Throws: when background is no class of the table.
+ */
+export function cellScores(table: readonly (readonly number[])[], background = 0): CellScores {
+  if (table[background] === undefined) fail("cellScores", "", "background", `a class from 0 to ${table.length - 1}`, background);
+  const given = table.map((row) => row.reduce((total, count) => total + count, 0));
+  const predicted = table.map((_, index) => table.reduce((total, row) => total + row[index], 0));
+  const classes = table.map((row, index) => {
+    const right = row[index];
+    const both = given[index] + predicted[index];
+    return { accuracy: right / given[index], dice: (2 * right) / both, intersectionOverUnion: right / (both - right) };
+  });
+  const cells = given.reduce((total, count) => total + count, 0);
+  const right = table.reduce((total, row, index) => total + row[index], 0);
+  const foreground = classes.filter(({ dice }, index) => index !== background && !Number.isNaN(dice));
+  const foregroundDice = foreground.reduce((total, { dice }) => total + dice, 0) / foreground.length;
+  return { accuracy: right / cells, classes, foregroundDice };
+}

@@ -28,6 +28,8 @@ const usualShapes: Readonly<Record<string, readonly number[]>> = {
   resnet20: [3, 32, 32],
   resnet18: [3, 224, 224],
   mobilenetv2: [3, 224, 224],
+  unet: [1, 128, 128],
+  recurrent: [1, 128, 128],
 };
 
 /**
