@@ -47,7 +47,7 @@ const sliceTiles = 12;
 /** Values that all chunks share may take so many bytes. */
 const mostShared = 16 * 2 ** 20;
 /** Beyond so many bytes of a transformed kernel chunks transform their own: tiles that they should have, and bytes of the kernels. */
-const farKernel = 12 * 2 ** 20;
+const farKernel = 20 * 2 ** 20;
 const ownTiles = 64;
 const ownBytes = 1.2 * 2 ** 20;
 
