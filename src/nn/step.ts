@@ -2,6 +2,7 @@ import { fail, Problems } from "../base/errors.ts";
 import { type DType, printType, size, type TensorType, tensorType } from "../base/types.ts";
 import { gradients } from "../graph/differentiate.ts";
 import { type Graph, inputsOf } from "../graph/graph.ts";
+import { recompute } from "../graph/recompute.ts";
 import type { Session } from "../graph/session.ts";
 import { type ExtentRule, GraphTracer } from "../graph/trace.ts";
 import { maskedBeyond } from "../graph/unequal.ts";
@@ -57,6 +58,11 @@ export interface TrainingOptions extends TraceOptions {
    * `apply` adds it too, then updates with the mean of `batches` (a feed) and clears the sum.
    */
   readonly phase?: "step" | "accumulate" | "apply";
+  /**
+   * Gradient checkpointing: the backward pass computes values of the forward pass again instead of keeping them. True for the least memory; a number
+   * for the least work with at most so many bytes of values at one time, before layouts and scratch.
+   */
+  readonly recompute?: boolean | number;
 }
 
 interface Traced {
@@ -191,6 +197,7 @@ export function traceTraining(net: Net, options: TrainingOptions): TracedStep {
   const { tracer, scope, outputs } = traced;
   const losses = lossesOf(options.loss, traced);
   const loss = divide(sum(losses), tracer.examples());
+  const forward = tracer.nodes.length;
   const parameters = [...scope.parameters.values()].map((parameter) => ({
     ...parameter,
     frozen: options.frozen?.(parameter.name) ?? false,
@@ -211,8 +218,10 @@ export function traceTraining(net: Net, options: TrainingOptions): TracedStep {
   tracer.output("loss", loss);
   for (const [name, value] of Object.entries(outputs)) tracer.output(name, value);
   outputTaps(traced, options.taps);
+  const { recompute: again = false } = options;
+  const graph = tracer.finish();
   return {
-    graph: tracer.finish(),
+    graph: again === false ? graph : recompute(graph, forward, again === true ? null : again),
     parameters: parameters.map(({ name, type, initialiser, frozen }) => ({ name, type, initialiser, frozen })),
     states,
     layers: scope.layers,

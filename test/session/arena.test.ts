@@ -1,34 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Random, random } from "../../src/base/random.ts";
+import { random } from "../../src/base/random.ts";
 import type { Graph } from "../../src/graph/graph.ts";
-import {
-  averagePool,
-  batchNorm,
-  concatenated,
-  conv,
-  crossEntropy,
-  dense,
-  depthwiseConv,
-  dropout,
-  flatten,
-  gelu,
-  globalPool,
-  type Layer,
-  maxPool,
-  models,
-  relu,
-  residual,
-  sequential,
-  sgd,
-  sigmoid,
-  traceEvaluation,
-  traceTraining,
-} from "../../src/index.ts";
+import { conv, crossEntropy, gelu, type Layer, models, sequential, sgd, sigmoid, traceEvaluation, traceTraining } from "../../src/index.ts";
 import type { Buffer } from "../../src/plan/buffers.ts";
 import { bufferBytes, planMemory } from "../../src/plan/memory.ts";
 import { type Plan, plan } from "../../src/plan/plan.ts";
 import { algorithms } from "../../src/targets/wasm/list.ts";
+import { sampleNet } from "./sample-net.ts";
 
 const device = { tier: "wide", fma: true, wide: true } as const;
 
@@ -92,28 +71,6 @@ for (const [name, shape, classes] of [
     check(`${name} in training`, training(net, shape, 32));
     for (const batch of [1, 8]) check(`${name} at batch ${batch}`, inference(net, shape, batch));
   });
-}
-
-/** A net of random layers: branches, skips, shapes that shrink. */
-function sampleNet(draw: Random): Layer {
-  const channels = (): number => draw.integer(1, 20);
-  const block = (depth: number): Layer => {
-    const kinds: (() => Layer)[] = [
-      () => conv(channels(), { kernel: draw.integer(1, 3), padding: "same", bias: draw.integer(0, 1) === 0 }),
-      () => sequential(conv(channels(), { kernel: 3, padding: "same", bias: false }), batchNorm(), relu()),
-      () => depthwiseConv({ kernel: 3, padding: "same" }),
-      () => [gelu(), sigmoid(), relu(), dropout(0.2)][draw.integer(0, 3)],
-      () => [maxPool(2), averagePool(2)][draw.integer(0, 1)],
-      () => residual(sequential(conv(8, { kernel: 3, padding: "same" }), relu(), conv(8, { kernel: 1 }))),
-      () => concatenated(conv(channels(), { kernel: 3, padding: "same" }), conv(channels(), { kernel: 1 })),
-      () => sequential(block(depth + 1), block(depth + 1)),
-    ];
-    const kind = draw.integer(0, kinds.length - (depth > 2 ? 2 : 1));
-    // a sum needs the channels that it adds
-    return kind === 5 ? sequential(conv(8, { kernel: 1 }), kinds[5]()) : kinds[kind]();
-  };
-  const blocks = Array.from({ length: draw.integer(1, 6) }, () => block(0));
-  return sequential(...blocks, draw.integer(0, 1) === 0 ? globalPool("average") : flatten(), dense(7));
 }
 
 test("sampled nets: the same", () => {
