@@ -13,6 +13,7 @@ export { augmentations, parseAugmentation } from "./data/augmentations.ts";
 export { type BatchOptions, batches } from "./data/batches.ts";
 export type { Augmentation, Batch, Dataset, Split } from "./data/dataset.ts";
 export { type DigitsOptions, digits } from "./data/digits.ts";
+export { type ArrayExample, type ArrayParts, type ArraysOptions, arrays } from "./data/memory.ts";
 export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
 export * from "./index.ts";
 export { type LayerSummary, type NetSummary, summarise } from "./inspect/summary.ts";

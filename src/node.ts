@@ -22,6 +22,7 @@ export type { Augmentation, Batch, Dataset, Split } from "./data/dataset.ts";
 export { type DigitsOptions, digits } from "./data/digits.ts";
 export { idxFolder } from "./data/idx.ts";
 export { type ImageFolderOptions, imageFolder, readPicture } from "./data/image-folder.ts";
+export { type ArrayExample, type ArrayParts, type ArraysOptions, arrays } from "./data/memory.ts";
 export { type OpenOptions, openDataset } from "./data/open.ts";
 export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
 export { writeFileWhole } from "./formats/write-file.ts";

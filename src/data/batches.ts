@@ -1,11 +1,13 @@
 import { Problems } from "../base/errors.ts";
 import { keyOf } from "../base/random.ts";
+import { size } from "../base/types.ts";
 import { augmenter, isIdentity } from "./augment.ts";
 import { checkAugmentation } from "./augmentations.ts";
 import type { Augmentation, AugmentJob, Batch, Examples, FillJob, Split } from "./dataset.ts";
-import { openFiller } from "./fill.ts";
-import { scaleOf } from "./normalise.ts";
+import { openFiller, spreader } from "./fill.ts";
+import { ownScale, scaleOf } from "./normalise.ts";
 import { sharedBytes } from "./threads.ts";
+import { extentsAt, extentsOf, gridFor, shapeAt } from "./unequal.ts";
 
 /** How a split is cut into batches. */
 export interface BatchOptions {
@@ -13,6 +15,11 @@ export interface BatchOptions {
   readonly batch: number;
   /** Shape of one example: the set's `shape`. Needed only for splits of the user's own (no `examples`). */
   readonly shape?: readonly number[];
+  /**
+   * Grids for examples of unequal extents, from the fewest cells to the most: an epoch's examples are sorted by the grid that holds them, so that
+   * those of like extents come together, and a batch lies on the first grid that holds all of it. Default: one grid of the set's shape.
+   */
+  readonly grids?: readonly (readonly number[])[];
   /** Default 0. */
   readonly seed?: number;
   /** Default 0. Every epoch has its own order and its own random changes. */
@@ -54,9 +61,9 @@ export function batchCount(split: Split, batch: number): number {
  * Gives the examples of one epoch in batches. Order and random changes depend on seed, epoch and example id alone, so that a resumed run gets the same bits,
  * and so do runs with any number of threads. Batches are filled ahead, beside training, where that takes time.
  *
- * A batch is valid until the next is asked for: its buffers are used again.
+ * Examples of extents of their own are changed by themselves, then put on the batch's grid. A batch is valid until the next is asked for: its buffers are used again.
  *
- * Shapes: input f32 [count, channels, ...extents], labels and ids i32 [count].
+ * Shapes: input f32 [count, ...shape], labels, ids and places i32 [count], extents i32 [count, axes] where they are unequal.
  * Throws: ToeplitzError when an option is out of range, or a picture cannot be read any more.
  * Example: `for await (const { count, input, labels } of batches(set.train, { batch: 32, seed: 1, epoch: 0, shuffle: true })) ...`
  */
@@ -80,9 +87,32 @@ export function batches(split: Split, options: BatchOptions): AsyncGenerator<Bat
   problems.throwIfAny();
   const exampleShape = shape ?? [];
   if (options.augment !== undefined) checkAugmentation(options.augment, exampleShape.length - 1);
-  const order = options.shuffle ? epochOrder(split.ids, seed, epoch) : Int32Array.from({ length: split.count }, (_, index) => index);
+  const drawn = options.shuffle ? epochOrder(split.ids, seed, epoch) : Int32Array.from({ length: split.count }, (_, index) => index);
+  const { grids = [exampleShape.slice(1)] } = options;
+  const order = grids.length === 1 ? drawn : groupedOrder(drawn, split, grids, batch, options.shuffle ? { seed, epoch } : null);
   const augment = options.augment === undefined || isIdentity(options.augment) ? undefined : { augmentation: options.augment, seed, epoch };
-  return generate({ split, order, batch, from, prefetch, threads, augment, shape: exampleShape });
+  return generate({ split, order, batch, from, prefetch, threads, augment, shape: exampleShape, grids });
+}
+
+/** Examples sorted by their grids, otherwise in the order of the epoch, whose whole batches then come in a random order. */
+function groupedOrder(
+  order: Int32Array,
+  { extents, ids }: Split,
+  grids: readonly (readonly number[])[],
+  batch: number,
+  draw: { readonly seed: number; readonly epoch: number } | null,
+): Int32Array {
+  if (extents === undefined) return order;
+  const axes = grids[0].length;
+  const gridOf = Array.from(ids, (_, example) => gridFor(grids, extentsAt(extents, example, axes)));
+  const sorted = order.toSorted((a, b) => gridOf[a] - gridOf[b]);
+  if (draw === null) return sorted;
+  const starts = Int32Array.from({ length: Math.floor(sorted.length / batch) }, (_, number) => number * batch);
+  const shuffled = Array.from(epochOrder(starts, draw.seed, draw.epoch), (number) => starts[number]);
+  return Int32Array.from([
+    ...shuffled.flatMap((start) => [...sorted.subarray(start, start + batch)]),
+    ...sorted.subarray(starts.length * batch),
+  ]);
 }
 
 interface Epoch {
@@ -94,6 +124,7 @@ interface Epoch {
   readonly threads: number | undefined;
   readonly augment: AugmentJob | undefined;
   readonly shape: readonly number[];
+  readonly grids: readonly (readonly number[])[];
 }
 
 /** One set of buffers of the ring. */
@@ -102,6 +133,9 @@ interface Slot {
   readonly labels: Int32Array;
   readonly ids: Int32Array;
   readonly rows: Int32Array;
+  readonly places: Int32Array;
+  /** Of one example's cells in this batch. */
+  shape: readonly number[];
   count: number;
   filled: Promise<void> | undefined;
 }
@@ -111,10 +145,10 @@ type Fill = (slot: Slot) => Promise<void> | undefined;
 
 async function* generate(epoch: Epoch): AsyncGenerator<Batch, void, void> {
   const { split, batch, from, shape } = epoch;
-  const cells = shape.reduce((product, extent) => product * extent, 1);
+  const cells = size(shape);
   const count = batchCount(split, batch);
   const { fill, ahead } = await filling(epoch, Math.min(batch, split.count) * cells);
-  const slots = Array.from({ length: Math.min(ahead + 1, count - from) }, () => makeSlot(Math.min(batch, split.count), cells));
+  const slots = Array.from({ length: Math.min(ahead + 1, count - from) }, () => makeSlot(Math.min(batch, split.count), shape));
   const start = (number: number): void => {
     if (number >= count) return;
     const slot = slots[number % slots.length];
@@ -129,7 +163,7 @@ async function* generate(epoch: Epoch): AsyncGenerator<Batch, void, void> {
       if (number + ahead < count) start(number + ahead);
       const slot = slots[number % slots.length];
       if (slot.filled !== undefined) await slot.filled;
-      yield batchOf(slot, cells);
+      yield batchOf(slot, split);
     }
   } finally {
     // buffers are not left to threads that still write
@@ -137,19 +171,21 @@ async function* generate(epoch: Epoch): AsyncGenerator<Batch, void, void> {
   }
 }
 
-function makeSlot(batch: number, cells: number): Slot {
+function makeSlot(batch: number, shape: readonly number[]): Slot {
   const integers = (): Int32Array => new Int32Array(sharedBytes(batch * 4));
   return {
-    input: new Float32Array(sharedBytes(batch * cells * 4)),
+    input: new Float32Array(sharedBytes(batch * size(shape) * 4)),
     labels: integers(),
     ids: integers(),
     rows: integers(),
+    places: integers(),
+    shape,
     count: 0,
     filled: undefined,
   };
 }
 
-function choose(slot: Slot, { split, order, batch }: Epoch, number: number): void {
+function choose(slot: Slot, { split, order, batch, shape, grids }: Epoch, number: number): void {
   const start = number * batch;
   slot.count = Math.min(batch, order.length - start);
   for (let index = 0; index < slot.count; index++) {
@@ -157,20 +193,35 @@ function choose(slot: Slot, { split, order, batch }: Epoch, number: number): voi
     slot.labels[index] = split.labels[example];
     slot.ids[index] = split.ids[example];
     slot.rows[index] = split.rows === undefined ? example : split.rows[example];
+    slot.places[index] = example;
   }
+  if (split.extents === undefined) return;
+  const axes = shape.length - 1;
+  const own = extentsOf(split.extents, slot.places.subarray(0, slot.count), axes);
+  const most = Array.from({ length: axes }, (_, axis) =>
+    own.reduce((least, extent, at) => (at % axes === axis ? Math.max(least, extent) : least), 0),
+  );
+  slot.shape = [shape[0], ...grids[gridFor(grids, most)]];
 }
 
-function batchOf({ count, input, labels, ids }: Slot, cells: number): Batch {
-  if (count === labels.length) return { count, input, labels, ids };
-  return { count, input: input.subarray(0, count * cells), labels: labels.subarray(0, count), ids: ids.subarray(0, count) };
+function batchOf({ count, input, labels, ids, places, shape }: Slot, { extents }: Split): Batch {
+  const [first, cells] = [(list: Int32Array): Int32Array => list.subarray(0, count), count * size(shape)];
+  return {
+    count,
+    shape,
+    input: cells === input.length ? input : input.subarray(0, cells),
+    ...(extents && { extents: extentsOf(extents, first(places), shape.length - 1) }),
+    ...(count === labels.length ? { labels, ids, places } : { labels: first(labels), ids: first(ids), places: first(places) }),
+  };
 }
 
-function jobOf({ count, rows, ids, input }: Slot, augment: AugmentJob | undefined): FillJob {
+function jobOf({ count, rows, ids, input, shape }: Slot, augment: AugmentJob | undefined): FillJob {
   const isWhole = count === rows.length;
   return {
     rows: isWhole ? rows : rows.subarray(0, count),
     ids: isWhole ? ids : ids.subarray(0, count),
     into: input,
+    shape,
     ...(augment && { augment }),
   };
 }
@@ -194,17 +245,25 @@ function aheadWithoutThreads({ data }: Examples): number {
 
 /** Fills from `read` alone: splits of the user's own. Brightness and noise are then in units of what `read` writes. */
 function fillFromReads(split: Split, augment: AugmentJob | undefined, shape: readonly number[]): Fill {
-  const cells = shape.reduce((product, extent) => product * extent, 1);
   const plain = { mean: new Array<number>(shape[0]).fill(0), deviation: new Array<number>(shape[0]).fill(1) };
-  const change = augment && augmenter(augment.augmentation, shape, scaleOf(shape, plain, false), augment.seed, augment.epoch);
-  const pixels = new Float32Array(cells);
+  const scale = scaleOf(shape, plain, false);
+  const pixels = new Float32Array(size(shape));
   return (slot) => {
+    const spread = spreader(shape, slot.shape);
+    const cells = size(slot.shape);
     for (let index = 0; index < slot.count; index++) {
-      if (change === undefined) split.read(slot.rows[index], slot.input, index * cells);
-      else {
-        split.read(slot.rows[index], pixels, 0);
-        change({ pixels, from: 0, id: slot.ids[index] }, slot.input, index * cells);
-      }
+      const example = slot.places[index];
+      const own = shapeAt(shape, split.extents, example);
+      const change = augment && augmenter(augment.augmentation, own, ownScale(scale, own), augment.seed, augment.epoch);
+      const write = (into: Float32Array, offset: number): void => {
+        if (change === undefined) split.read(slot.rows[index], into, offset);
+        else {
+          split.read(slot.rows[index], pixels, 0);
+          change({ pixels, from: 0, id: slot.ids[index] }, into, offset);
+        }
+      };
+      if (split.extents === undefined) write(slot.input, index * cells);
+      else spread(own, (dense) => write(dense, 0), slot.input, index * cells);
     }
     return undefined;
   };

@@ -7,12 +7,14 @@ export interface Normalisation {
 /**
  * The examples of one part of a set (train, validation or test).
  *
- * Shapes: `read` writes one example as f32 [channels, ...extents].
+ * Shapes: `read` writes one example as f32 [channels, ...extents], of its own extents where the part has them.
  */
 export interface Split {
   readonly count: number;
   /** Class index of each example. */
   readonly labels: Int32Array;
+  /** Extents of each example, [count, axes], in sets whose examples are of unequal extents; absent where all have those of the set. */
+  readonly extents?: Int32Array;
   /** Stable example ids, unique over the whole set: what random draws are keyed by. */
   readonly ids: Int32Array;
   /** A name per example, where the set has them: the file inside the folder, with `/`. */
@@ -28,7 +30,7 @@ export interface Split {
 /** A labelled set. */
 export interface Dataset {
   readonly name: string;
-  /** Shape of one example: [channels, ...extents]. */
+  /** Shape of one example: [channels, ...extents]; the largest extents where examples have their own (see `Split.extents`). */
   readonly shape: readonly number[];
   readonly classes: readonly string[];
   readonly train: Split;
@@ -46,10 +48,16 @@ export interface Dataset {
 /** Examples ready for a net. Valid until the next batch is asked for: its buffers are used again. */
 export interface Batch {
   readonly count: number;
-  /** f32 [count, channels, ...extents]. */
+  /** f32 [count, ...shape]; an example of extents of its own lies at the low end of every axis, with zeros beyond. */
   readonly input: Float32Array;
+  /** Shape of one example's cells: [channels, ...extents]. */
+  readonly shape: readonly number[];
+  /** i32 [count, axes], where examples are of unequal extents. */
+  readonly extents?: Int32Array;
   readonly labels: Int32Array;
   readonly ids: Int32Array;
+  /** Place of each example in the split. */
+  readonly places: Int32Array;
 }
 
 /** Examples kept as numbers, one after the other; in shared memory where there is some, so that threads read them in place. */
@@ -64,7 +72,11 @@ export interface FileExamples {
   readonly paths: readonly string[];
   readonly decoder: Decoder;
   readonly maximumPixels: number;
+  readonly proportions: Proportions;
 }
+
+/** Whether pictures are resized to one size, or keep their proportions and get one longer side. */
+export type Proportions = "squeezed" | "kept";
 
 /** Which decoder reads pictures: `sharp` (native, optional) or `plain` (JavaScript and wasm). */
 export type Decoder = "sharp" | "plain";
@@ -73,6 +85,8 @@ export type Decoder = "sharp" | "plain";
 export interface ExampleData {
   readonly place: StoredExamples | FileExamples;
   readonly shape: readonly number[];
+  /** Extents of each row [rows, axes] where they are unequal. The cells of a row are then those of its own extents, at the begin of a row's room. */
+  readonly extents?: Int32Array;
   readonly normalisation: Normalisation;
 }
 
@@ -95,6 +109,8 @@ export interface FillJob {
   readonly rows: Int32Array;
   readonly ids: Int32Array;
   readonly into: Float32Array;
+  /** Shape of one example's cells in `into`, where it is not that of the examples. */
+  readonly shape?: readonly number[];
   readonly augment?: AugmentJob;
 }
 

@@ -1,12 +1,30 @@
 import { fail } from "../base/errors.ts";
-import type { Decoder } from "./dataset.ts";
+import type { Decoder, Proportions } from "./dataset.ts";
 import type { PlainDecoder } from "./decode-plain.ts";
 import { decodeWithSharp, loadSharp } from "./decode-sharp.ts";
-import { defaultMaximumPixels, isFault, type PictureFault, type PictureHeader, readHeader } from "./picture-header.ts";
+import { defaultMaximumPixels, isFault, type PictureFault, type PictureHeader, readHeader, uprightSize } from "./picture-header.ts";
 import type { Raster } from "./resize.ts";
 
-/** Decodes the first frame of a picture to width x height RGB (interleaved), upright, over white. */
-export type PictureDecoder = (bytes: Uint8Array, width: number, height: number) => Promise<Raster | PictureFault>;
+/**
+ * Decodes the first frame of a picture to width x height RGB (interleaved), upright, over white; with proportions kept, to the size
+ * that `keptSize` gives in that box.
+ */
+export type PictureDecoder = (
+  bytes: Uint8Array,
+  width: number,
+  height: number,
+  proportions?: Proportions,
+) => Promise<Raster | PictureFault>;
+
+/** The longest side of a kept form over its shortest: longer forms are squeezed to it, so that pooling leaves cells of them. */
+const mostForm = 4;
+
+/** Size of a picture that keeps its proportions, with the box's longer side as its own. */
+export function keptSize(picture: { width: number; height: number }, box: number): { width: number; height: number } {
+  const longer = Math.max(picture.width, picture.height);
+  const side = (extent: number): number => Math.max(Math.ceil(box / mostForm), Math.round((extent * box) / longer));
+  return { width: side(picture.width), height: side(picture.height) };
+}
 
 /**
  * Picks the decoder: `auto` is sharp where it is installed, else `plain` (JavaScript and wasm). The variable TOEPLITZ_DECODER overrides `auto`.
@@ -32,11 +50,12 @@ export async function chooseDecoder(wanted: "auto" | Decoder = "auto"): Promise<
  */
 export async function openDecoder(decoder: Decoder, maximumPixels = defaultMaximumPixels): Promise<PictureDecoder> {
   const decode = await backend(decoder);
-  return async (bytes, width, height) => {
+  return async (bytes, width, height, proportions) => {
     const header = readHeader(bytes, maximumPixels);
     if (isFault(header)) return header;
+    const wanted = proportions === "kept" ? keptSize(uprightSize(header), Math.max(width, height)) : { width, height };
     try {
-      return await decode(bytes, header, width, height);
+      return await decode(bytes, header, wanted.width, wanted.height);
     } catch (thrown) {
       const reason = thrown instanceof Error ? thrown.message : String(thrown);
       return { fault: `damaged: ${reason.split("\n")[0].trim().replace(/\.$/, "")}` };

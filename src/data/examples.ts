@@ -1,8 +1,9 @@
 import { invariant } from "../base/errors.ts";
 import { size } from "../base/types.ts";
 import type { ExampleData, Examples, Normalisation, Split } from "./dataset.ts";
-import { normaliseInto, scaleOf } from "./normalise.ts";
+import { normaliseInto, ownScale, scaleOf } from "./normalise.ts";
 import { sharedBytes, ThreadPool } from "./threads.ts";
+import { extentsOf, shapeAt } from "./unequal.ts";
 
 /** Which examples a split has, and what is known of them. */
 export interface Members {
@@ -18,8 +19,13 @@ export function examplePixels(count: number, shape: readonly number[]): Uint8Arr
 }
 
 /** Examples kept in memory. */
-export function storedExamples(pixels: Uint8Array | Float32Array, shape: readonly number[], normalisation: Normalisation): Examples {
-  return examplesOf({ place: { kind: "stored", pixels }, shape, normalisation });
+export function storedExamples(
+  pixels: Uint8Array | Float32Array,
+  shape: readonly number[],
+  normalisation: Normalisation,
+  extents?: Int32Array,
+): Examples {
+  return examplesOf({ place: { kind: "stored", pixels }, shape, normalisation, ...(extents && { extents }) });
 }
 
 /** Examples and their threads. */
@@ -30,7 +36,7 @@ export function examplesOf(data: ExampleData): Examples {
 
 /** A split of stored examples. */
 export function storedSplit(examples: Examples, members: Members): Split {
-  const { place, shape, normalisation } = examples.data;
+  const { place, shape, extents, normalisation } = examples.data;
   invariant(place.kind === "stored", () => "a stored split of examples that are files");
   const { pixels } = place;
   const scale = scaleOf(shape, normalisation, pixels instanceof Uint8Array);
@@ -38,10 +44,18 @@ export function storedSplit(examples: Examples, members: Members): Split {
   return {
     count: members.rows.length,
     ...members,
+    ...ownExtents(examples.data, members),
     examples,
-    read: (index, into, offset) => normaliseInto(pixels, members.rows[index] * cells, scale, into, offset),
+    read: (index, into, offset) => {
+      const row = members.rows[index];
+      normaliseInto(pixels, row * cells, ownScale(scale, shapeAt(shape, extents, row)), into, offset);
+    },
   };
 }
+
+/** Extents of the members, where rows have their own. */
+export const ownExtents = ({ extents, shape }: ExampleData, { rows }: Members): Pick<Split, "extents"> =>
+  extents === undefined ? {} : { extents: extentsOf(extents, rows, shape.length - 1) };
 
 /** Some members of a list of members, by index. */
 export function membersAt(members: Members, indices: ArrayLike<number>): Members {

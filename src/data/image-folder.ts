@@ -1,21 +1,28 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail, Problems } from "../base/errors.ts";
+import { size, type Tensor } from "../base/types.ts";
 import { divide } from "./assemble.ts";
 import { blockingReader } from "./blocking-reader.ts";
-import type { Dataset, Decoder, Examples, Normalisation, Split } from "./dataset.ts";
+import type { Dataset, Decoder, Examples, FileExamples, Normalisation, Proportions, Split } from "./dataset.ts";
 import { chooseDecoder, openDecoder, type PictureDecoder, writePlanes } from "./decode.ts";
-import { examplePixels, examplesOf, type Members, storedExamples, storedSplit } from "./examples.ts";
+import { examplePixels, examplesOf, type Members, ownExtents, storedExamples, storedSplit } from "./examples.ts";
 import { type Listing, listPictures, type PartName } from "./listing.ts";
-import { normaliseInto, scaleOf } from "./normalise.ts";
+import { normaliseInto, ownScale, scaleOf } from "./normalise.ts";
 import { defaultMaximumPixels, isFault } from "./picture-header.ts";
 import { choosePictureSize } from "./picture-size.ts";
 import { byteMoments, momentStatistics } from "./statistics.ts";
+import { shapeAt } from "./unequal.ts";
 
 /** Options of `imageFolder`. */
 export interface ImageFolderOptions {
   /** Side, or [height, width], that every picture is resized to. Default: see `choosePictureSize`. */
   readonly size?: number | readonly [height: number, width: number];
+  /**
+   * `squeezed`: every picture gets the same height and width. `kept`: its own proportions (up to 4:1), with `size` as the longer side; the set's
+   * examples are then of unequal extents. Default `squeezed`.
+   */
+  readonly proportions?: Proportions;
   /** 1 for grey, 3 for colour. Default: 1 when no picture has colour. */
   readonly channels?: 1 | 3;
   /** Seed of the validation part. Default 0. */
@@ -41,11 +48,11 @@ const decodedAtOnce = 8;
 const mostNamed = 10;
 
 /**
- * Opens a folder of pictures (PNG, JPEG, WebP, GIF of any sizes) in class folders, with or without train, val and test folders above them. Every picture is resized as a whole;
+ * Opens a folder of pictures (PNG, JPEG, WebP, GIF of any sizes) in class folders, with or without train, val and test folders above them. Every picture is resized as a whole (see `proportions`);
  * of animated ones the first frame is taken, alpha is blended over white, 16 bits are cut to 8, EXIF orientation is applied. Pictures that cannot be read are left out and named in `notes`.
  * A val folder without a test folder is scored once, as `test`; what is missing is split from train, of every class its share.
  *
- * Shapes: examples [1 or 3, height, width].
+ * Shapes: examples [1 or 3, height, width]; with proportions kept both are at most the size, and `Split.extents` has those of each.
  * Throws: ToeplitzError when the folder is missing or empty, a class has no pictures or loses all of them, or an option is out of range.
  * Example: `const flowers = await imageFolder("flowers/", { size: 64 })`
  */
@@ -55,7 +62,8 @@ export async function imageFolder(folder: string, options: ImageFolderOptions = 
   const decoder = await chooseDecoder(options.decoder);
   const maximumPixels = options.maximumPixels ?? defaultMaximumPixels;
   const paths = listing.pictures.map(({ name }) => join(folder, name));
-  const { height, width, note } = await choosePictureSize(paths, options.size);
+  const { proportions = "squeezed" } = options;
+  const { height, width, note } = await choosePictureSize(paths, options.size, proportions);
   const wanted = [options.channels ?? 3, height, width];
   const decode = await openDecoder(decoder, maximumPixels);
   const decoded = await decodeAll(paths, decode, wanted, options);
@@ -65,12 +73,13 @@ export async function imageFolder(folder: string, options: ImageFolderOptions = 
   const found = membersOf(listing, decoded.faults);
   const division = divide(found, { holdout: options.holdout, seed: options.seed ?? 0, where: folder });
   const moments = channels === wanted[0] ? decoded.moments : firstChannel(decoded.moments, wanted[0]);
-  const normalisation = momentStatistics(moments, shape, division.train.rows);
+  const { extents } = decoded;
+  const normalisation = momentStatistics(moments, shape, division.train.rows, extents);
   const stored = decoded.pixels && (channels === wanted[0] ? decoded.pixels : firstPlane(decoded.pixels, wanted));
   const { examples, split } =
     stored === undefined
-      ? decodedOnDemand({ paths, decoder, maximumPixels }, shape, normalisation)
-      : decodedBefore(storedExamples(stored, shape, normalisation));
+      ? decodedOnDemand({ paths, decoder, maximumPixels, proportions }, shape, normalisation, extents)
+      : decodedBefore(storedExamples(stored, shape, normalisation, extents));
   return {
     name: folder,
     shape,
@@ -84,7 +93,7 @@ export async function imageFolder(folder: string, options: ImageFolderOptions = 
   };
 }
 
-function checkOptions(folder: string, { size, channels, maximumPixels, memoryBytes }: ImageFolderOptions): void {
+function checkOptions(folder: string, { size, proportions, channels, maximumPixels, memoryBytes }: ImageFolderOptions): void {
   const problems = new Problems("data", folder);
   const sides: readonly number[] = size === undefined ? [] : typeof size === "number" ? [size] : size;
   const isRight = (side: number): boolean => Number.isInteger(side) && side >= 1 && side <= 4096;
@@ -92,6 +101,14 @@ function checkOptions(folder: string, { size, channels, maximumPixels, memoryByt
     sides.every(isRight) && sides.length <= 2,
     "size",
     "whole numbers from 1 to 4096: a side, or height and width",
+    sides.join(" x "),
+  );
+  const words: readonly unknown[] = [undefined, "squeezed", "kept"];
+  problems.check(words.includes(proportions), "proportions", "squeezed or kept", proportions);
+  problems.check(
+    proportions !== "kept" || sides.length <= 1,
+    "size",
+    "the longer side alone, where proportions are kept",
     sides.join(" x "),
   );
   problems.check(channels === undefined || channels === 1 || channels === 3, "channels", "1 (grey) or 3 (colour)", channels);
@@ -104,6 +121,8 @@ function checkOptions(folder: string, { size, channels, maximumPixels, memoryByt
 interface Decoded {
   /** Row by row, when they fit. */
   readonly pixels: Uint8Array | undefined;
+  /** Of every row, where they are unequal. */
+  readonly extents: Int32Array | undefined;
   readonly moments: Float64Array;
   readonly faults: ReadonlyMap<number, string>;
   readonly isGrey: boolean;
@@ -121,28 +140,31 @@ async function decodeAll(
   const pixels = isKept ? examplePixels(paths.length, shape) : undefined;
   const moments = new Float64Array(paths.length * channels * 2);
   const faults = new Map<number, string>();
+  const extents = options.proportions === "kept" ? new Int32Array(paths.length * 2) : undefined;
   let isGrey = true;
   let next = 0;
   let done = 0;
   const work = async (): Promise<void> => {
-    const own = new Uint8Array(isKept ? 0 : bytes);
+    const scratch = new Uint8Array(isKept ? 0 : bytes);
     for (let row = next++; row < paths.length; row = next++) {
       const result = await readFile(paths[row]).then(
-        (file) => decode(file, width, height),
+        (file) => decode(file, width, height, options.proportions),
         (error: Error) => ({ fault: error.message }),
       );
       if (isFault(result)) faults.set(row, result.fault);
       else {
-        const [target, at] = pixels === undefined ? [own, 0] : [pixels, row * bytes];
+        const [target, at] = pixels === undefined ? [scratch, 0] : [pixels, row * bytes];
         writePlanes(result, channels, target, at);
-        byteMoments(target, at, shape, moments, row * channels * 2);
-        isGrey &&= channels === 3 && hasNoColour(target, at, height * width);
+        extents?.set([result.height, result.width], row * 2);
+        const own = shapeAt(shape, extents, row);
+        byteMoments(target, at, own, moments, row * channels * 2);
+        isGrey &&= channels === 3 && hasNoColour(target, at, own[1] * own[2]);
       }
       options.progress?.(++done, paths.length);
     }
   };
   await Promise.all(Array.from({ length: Math.min(decodedAtOnce, paths.length) }, work));
-  return { pixels, moments, faults, isGrey };
+  return { pixels, extents, moments, faults, isGrey };
 }
 
 function hasNoColour(pixels: Uint8Array, from: number, cells: number): boolean {
@@ -240,11 +262,12 @@ function decodedBefore(examples: Examples): Opened {
 }
 
 function decodedOnDemand(
-  files: { paths: readonly string[]; decoder: Decoder; maximumPixels: number },
+  files: Omit<FileExamples, "kind">,
   shape: readonly number[],
   normalisation: Normalisation,
+  extents: Int32Array | undefined,
 ): Opened {
-  const examples = examplesOf({ place: { kind: "files", ...files }, shape, normalisation });
+  const examples = examplesOf({ place: { kind: "files", ...files }, shape, normalisation, ...(extents && { extents }) });
   const reader = blockingReader(examples.data);
   const scale = scaleOf(shape, normalisation, true);
   const pixels = new Uint8Array(scale.channels * scale.cells);
@@ -256,13 +279,23 @@ function decodedOnDemand(
     split: (members) => ({
       count: members.rows.length,
       ...members,
+      ...ownExtents(examples.data, members),
       examples,
       read: (index, into, offset) => {
-        reader.read(members.rows[index], pixels);
-        normaliseInto(pixels, 0, scale, into, offset);
+        const row = members.rows[index];
+        reader.read(row, pixels);
+        normaliseInto(pixels, 0, ownScale(scale, shapeAt(shape, extents, row)), into, offset);
       },
     }),
   };
+}
+
+/** How a net takes pictures. */
+export interface PictureForm {
+  readonly shape: readonly number[];
+  readonly normalisation: Normalisation;
+  readonly proportions?: Proportions;
+  readonly decoder?: "auto" | Decoder;
 }
 
 /**
@@ -270,18 +303,22 @@ function decodedOnDemand(
  *
  * Throws: ToeplitzError when the file is missing or is not a picture that can be read.
  */
-export async function readPicture(
+export const readPicture = async (path: string, form: PictureForm): Promise<Float32Array> => (await readPictureTensor(path, form)).data;
+
+/** The same with its shape, which is the picture's own where proportions are kept. */
+export async function readPictureTensor(
   path: string,
-  { shape, normalisation, decoder }: { shape: readonly number[]; normalisation: Normalisation; decoder?: "auto" | Decoder },
-): Promise<Float32Array> {
+  { shape, normalisation, proportions, decoder }: PictureForm,
+): Promise<Tensor & { readonly data: Float32Array }> {
   const [channels, height, width] = shape;
   const bytes = await readFile(path).catch((error: Error) => fail("data", path, "picture", "a file that can be read", error.message));
   const decode = await openDecoder(await chooseDecoder(decoder));
-  const raster = await decode(bytes, width, height);
+  const raster = await decode(bytes, width, height, proportions);
   if (isFault(raster)) return fail("data", path, "picture", "a PNG, JPEG, WebP or GIF that can be read", raster.fault);
-  const pixels = new Uint8Array(channels * height * width);
+  const own = [channels, raster.height, raster.width];
+  const pixels = new Uint8Array(size(own));
   writePlanes(raster, channels, pixels, 0);
   const into = new Float32Array(pixels.length);
-  normaliseInto(pixels, 0, scaleOf(shape, normalisation, true), into, 0);
-  return into;
+  normaliseInto(pixels, 0, scaleOf(own, normalisation, true), into, 0);
+  return { dtype: "f32", shape: own, data: into };
 }

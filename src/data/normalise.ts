@@ -1,3 +1,4 @@
+import { size } from "../base/types.ts";
 import type { Normalisation } from "./dataset.ts";
 
 /** Normalisation in the form that inner loops use: v = stored * unit; result = (v - mean) / deviation. */
@@ -21,6 +22,9 @@ export function scaleOf(shape: readonly number[], normalisation: Normalisation, 
   });
   return { unit, channels, cells: extents.reduce((product, extent) => product * extent, 1), normalisation, tables };
 }
+
+/** The scale for an example of other extents. */
+export const ownScale = (scale: Scale, shape: readonly number[]): Scale => ({ ...scale, cells: size(shape) / shape[0] });
 
 /** Copies one example from `pixels` at `from` to `into` at `offset`, normalised. */
 export function normaliseInto(pixels: Uint8Array | Float32Array, from: number, scale: Scale, into: Float32Array, offset: number): void {

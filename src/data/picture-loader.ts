@@ -12,11 +12,11 @@ export async function pictureLoader(
   return async (row) => {
     const path = place.paths[row];
     const raster = await readFile(path).then(
-      (bytes) => decode(bytes, width, height),
+      (bytes) => decode(bytes, width, height, place.proportions),
       (error: Error) => ({ fault: error.message }),
     );
     if ("fault" in raster) fail("data", path, "picture", "one that could be read when the set was opened", raster.fault);
-    const pixels = new Uint8Array(channels * height * width);
+    const pixels = new Uint8Array(channels * raster.height * raster.width);
     writePlanes(raster, channels, pixels, 0);
     return pixels;
   };

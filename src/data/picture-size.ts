@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import type { Proportions } from "./dataset.ts";
 import { isFault, readHeader, uprightSize } from "./picture-header.ts";
 
 /** Pictures whose sizes are looked at. */
@@ -20,8 +21,20 @@ export interface PictureSize {
 /**
  * Chooses the size of a set's pictures from the headers of up to 2,000 of them: their own where all have one size of at most 96 x 96;
  * the same form with a longer side of 64 where all have one larger size; else 64 x 64, or less where most pictures are smaller.
+ * With proportions kept it is a box of the longer side.
  */
-export async function choosePictureSize(paths: readonly string[], wanted?: number | readonly [number, number]): Promise<PictureSize> {
+export async function choosePictureSize(
+  paths: readonly string[],
+  wanted?: number | readonly [number, number],
+  proportions: Proportions = "squeezed",
+): Promise<PictureSize> {
+  const chosen = await squeezedSize(paths, wanted);
+  if (proportions === "squeezed") return chosen;
+  const side = Math.max(chosen.height, chosen.width);
+  return { height: side, width: side, note: [`pictures resized to a longer side of ${side}, in their own proportions`] };
+}
+
+async function squeezedSize(paths: readonly string[], wanted?: number | readonly [number, number]): Promise<PictureSize> {
   if (typeof wanted === "number") return { height: wanted, width: wanted, note: [] };
   if (wanted !== undefined) return { height: wanted[0], width: wanted[1], note: [] };
   const sizes = await sampledSizes(paths);

@@ -1,5 +1,6 @@
 import { size } from "../base/types.ts";
 import type { Normalisation } from "./dataset.ts";
+import { shapeAt } from "./unequal.ts";
 
 /** Examples that the statistics look at; more change them by less than it matters. */
 const sampleSize = 10_000;
@@ -39,40 +40,57 @@ function normalisationOf(origins: readonly number[], sums: Float64Array, count: 
 }
 
 /** Mean and deviation of v = u8 / 255 per channel, from the moments of each row [rows, channels, 2]. */
-export function momentStatistics(moments: Float64Array, shape: readonly number[], rows: ArrayLike<number>): Normalisation {
+export function momentStatistics(
+  moments: Float64Array,
+  shape: readonly number[],
+  rows: ArrayLike<number>,
+  extents?: Int32Array,
+): Normalisation {
   const channels = shape[0];
   const sums = new Float64Array(2 * channels);
   const sample = sampleOf(rows);
   for (const row of sample) for (let item = 0; item < 2 * channels; item++) sums[item] += moments[row * 2 * channels + item];
-  return normalisationOf(new Array<number>(channels).fill(0), sums, (sample.length * size(shape)) / channels, 1 / 255);
+  return normalisationOf(new Array<number>(channels).fill(0), sums, countCells(sample, shape, extents), 1 / 255);
 }
+
+/** Cells of one channel in all rows together. */
+const countCells = (rows: readonly number[], shape: readonly number[], extents?: Int32Array): number =>
+  rows.reduce((cells, row) => cells + size(shapeAt(shape, extents, row)) / shape[0], 0);
 
 /**
  * Mean and deviation of v per channel over the rows of a set, or an evenly spread sample of 10,000 of them.
  *
- * Shapes: pixels [examples, channels, ...cells].
+ * Shapes: pixels [examples, channels, ...cells]; of rows with extents of their own those come first.
  * Units: v = u8 / 255, or the stored f32.
  */
-export function channelStatistics(pixels: Uint8Array | Float32Array, shape: readonly number[], rows: ArrayLike<number>): Normalisation {
+export function channelStatistics(
+  pixels: Uint8Array | Float32Array,
+  shape: readonly number[],
+  rows: ArrayLike<number>,
+  extents?: Int32Array,
+): Normalisation {
   const sample = sampleOf(rows);
   const channels = shape[0];
-  const cells = size(shape) / channels;
+  const room = size(shape);
+  const count = countCells(sample, shape, extents);
   const sums = new Float64Array(2 * channels);
   if (pixels instanceof Uint8Array) {
     const one = new Float64Array(2 * channels);
     for (const row of sample) {
-      byteMoments(pixels, row * channels * cells, shape, one, 0);
+      byteMoments(pixels, row * room, shapeAt(shape, extents, row), one, 0);
       for (let item = 0; item < 2 * channels; item++) sums[item] += one[item];
     }
-    return normalisationOf(new Array<number>(channels).fill(0), sums, sample.length * cells, 1 / 255);
+    return normalisationOf(new Array<number>(channels).fill(0), sums, count, 1 / 255);
   }
   // about the first value, so that a large mean costs no digits
+  const cellsOf = (row: number): number => size(shapeAt(shape, extents, row)) / channels;
   const origins = Array.from({ length: channels }, (_, channel) =>
-    sample.length === 0 ? 0 : pixels[(sample[0] * channels + channel) * cells],
+    sample.length === 0 ? 0 : pixels[sample[0] * room + channel * cellsOf(sample[0])],
   );
   for (const row of sample) {
+    const cells = cellsOf(row);
     for (let channel = 0; channel < channels; channel++) {
-      const start = (row * channels + channel) * cells;
+      const start = row * room + channel * cells;
       for (let cell = start; cell < start + cells; cell++) {
         const value = pixels[cell] - origins[channel];
         sums[2 * channel] += value;
@@ -80,5 +98,5 @@ export function channelStatistics(pixels: Uint8Array | Float32Array, shape: read
       }
     }
   }
-  return normalisationOf(origins, sums, sample.length * cells, 1);
+  return normalisationOf(origins, sums, count, 1);
 }
