@@ -93,9 +93,11 @@ for (const device of devices)
       const draw = random(11);
       const role = roles.find((own) => algorithms[own].includes(algorithm)) ?? "forward";
       let taken = 0;
-      for (const line of Object.values(corners)) if (check(algorithm, parse(role, line), device, draw)) taken++;
-      assert.ok(taken >= 5, `${taken} corners`);
-      for (let tried = 0; tried < 2000 && taken < 30; tried++) {
+      // a share of the corners on each tier: the laws try all of them on every one
+      for (const [at, line] of Object.values(corners).entries())
+        if (devices[at % devices.length] === device && check(algorithm, parse(role, line), device, draw)) taken++;
+      assert.ok(taken >= 2, `${taken} corners`);
+      for (let tried = 0; tried < 2000 && taken < 10; tried++) {
         const sampled = gridLinear.sample(draw);
         if (sampled.axes.some(({ period }) => period > 1) && check(algorithm, { ...sampled, role }, device, draw)) taken++;
       }

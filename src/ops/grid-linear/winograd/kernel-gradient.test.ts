@@ -36,14 +36,15 @@ const lines = [
 for (const algorithm of [four, two])
   test(`${algorithm.id} equals the oracle, in any order of chunks, with fewer examples`, () => {
     const draw = random(3);
-    for (const line of lines) {
+    for (const [at, line] of lines.entries()) {
       const plan = parse(line);
       const inputs = draws(plan, () => draw.integer(-4, 4));
       const runs = [plan.examples, 1].map((examples) => {
         const given = inputs.map((cells) => cells.slice(0, (cells.length / plan.examples) * examples));
         return { examples, given, wanted: gridLinear.reference({ ...plan, examples }, given)[0] };
       });
-      for (const device of devices) {
+      // each line on one tier: the laws try all of them on every one
+      for (const device of [devices[at % devices.length]]) {
         const trial = { operator: gridLinear, algorithm, plan, device, inputHalo: { low: 0, high: 1 } };
         for (const { examples, given, wanted } of runs) {
           const name = `${line} on ${device.tier}, ${examples} examples`;

@@ -44,7 +44,7 @@ const slicedLines = [
 ];
 
 /** Kernels that chunks of F(4, 3) transform for themselves, some channels at a time. */
-const ownLines = ["n1 ci260 co344 g1 | i3x5 k3x3 s1 d1 p1:1 t1 zero", "n1 ci170 co180 g1 | i2x2x4 k3x3x3 s1 d1 p1:1 t1 zero"];
+const ownLines = ["n1 ci340 co440 g1 | i3x5 k3x3 s1 d1 p1:1 t1 zero", "n1 ci208 co240 g1 | i2x2x4 k3x3x3 s1 d1 p1:1 t1 zero"];
 
 const draws = (plan: Plan, draw: () => number): Float64Array[] =>
   gridLinear.inputs(plan).map(({ shape }) => Float64Array.from({ length: size(shape) }, draw));
@@ -55,12 +55,14 @@ for (const algorithm of winogradAlgorithms) {
   const role = algorithm.id.includes("-forward-") ? "forward" : "input";
   test(`${algorithm.id} equals the oracle, in any order of chunks`, () => {
     const draw = random(3);
-    for (const line of [...lines, ...slicedLines, ...(algorithm.id.endsWith("4") ? ownLines : [])]) {
+    const all = [...lines, ...slicedLines, ...(algorithm.id.endsWith("4") ? ownLines : [])];
+    for (const [at, line] of all.entries()) {
       const plan = parse(`${role} ${line}`);
       const inputs = draws(plan, () => draw.integer(-4, 4));
       const [wanted] = gridLinear.reference(plan, inputs);
       const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-      for (const device of devices) {
+      // each line on one tier: the laws try all of them on every one
+      for (const device of [devices[at % devices.length]]) {
         const trial = { operator: gridLinear, algorithm, plan, device, inputs, outputHalo: { low: 1, high: 2, fill: 7 } };
         const { outputs, damage } = runAlone({ ...trial, inputHalo: { low: 0, high: 1 } });
         assert.deepEqual(damage, [], line);
