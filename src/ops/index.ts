@@ -5,12 +5,15 @@ import { moveOperator } from "./move/index.ts";
 import { pointwiseOperator } from "./pointwise/index.ts";
 import { randomOperator } from "./random/index.ts";
 import { momentsOperator, reduceOperator, sumsOperator } from "./reduce/index.ts";
+import { regionsOperator, wholeOperator } from "./regions/index.ts";
 import { windowOperator } from "./window/index.ts";
 
 /** Every operator: the only list. */
 export const operators: readonly Operator[] = [
   gridLinear,
   windowOperator,
+  regionsOperator,
+  wholeOperator,
   pointwiseOperator,
   reduceOperator,
   sumsOperator,

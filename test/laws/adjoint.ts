@@ -7,6 +7,7 @@ import { type MatmulPlan, matmulOperator } from "../../src/ops/matmul/index.ts";
 import { type MovePlan, moveOperator } from "../../src/ops/move/index.ts";
 import { type ReducePlan, reduceOptions } from "../../src/ops/reduce/fold.ts";
 import { reduceOperator } from "../../src/ops/reduce/index.ts";
+import { type RegionsPlan, regionsOperator } from "../../src/ops/regions/index.ts";
 import { type WindowPlan, windowOperator, windowOptions } from "../../src/ops/window/index.ts";
 import { multiply, sum } from "../../src/ops.ts";
 import { evaluate, inputsOf } from "../ops/evaluate.ts";
@@ -39,11 +40,20 @@ export const linear: readonly Linear[] = [
   { operator: moveOperator as Operator, room: "move", options: (plan) => (plan as MovePlan).move },
   { operator: reduceOperator as Operator, room: "reduce", options: (plan) => reduceOptions((plan as ReducePlan).output) },
   { operator: windowOperator as Operator, room: "window", options: (plan) => windowOptions(plan as WindowPlan, (plan as WindowPlan).role) },
+  {
+    operator: regionsOperator as Operator,
+    room: "regions",
+    options: (plan) => {
+      const { role, input, output } = plan as RegionsPlan;
+      return { role, input, output };
+    },
+  },
 ];
 
 /** A fill makes a remap affine, and a maximum is linear only where its choice is given. */
 const isLinear = (operator: Operator, plan: unknown): boolean =>
   (operator.name !== "window" || (plan as WindowPlan).role !== "select") &&
+  (operator.name !== "regions" || !["select", "draw"].includes((plan as RegionsPlan).role)) &&
   (operator.name !== "move" || !("fill" in (plan as MovePlan).move) || (plan as { move: { fill: number } }).move.fill === 0);
 
 /** Why <G, f(x)> = <x, gradient(G)> does not hold for an input x of the plan, in float64; null when it does. */

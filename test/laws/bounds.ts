@@ -6,6 +6,7 @@ import type { MovePlan } from "../../src/ops/move/index.ts";
 import { operandMap, type PointwisePlan, pointwiseOperator } from "../../src/ops/pointwise/index.ts";
 import { eachFold } from "../../src/ops/reduce/fold.ts";
 import { type MomentsPlan, momentsOperator, type SumsPlan } from "../../src/ops/reduce/index.ts";
+import type { RegionsPlan } from "../../src/ops/regions/index.ts";
 import type { WindowPlan } from "../../src/ops/window/index.ts";
 import { epsilon, Rounding } from "./rounding.ts";
 
@@ -134,6 +135,9 @@ const judges: Readonly<Record<string, Judge>> = {
   move: (operator, plan, inputs) =>
     (["unmap", "scatterAdd"].includes((plan as MovePlan).move.kind) ? linear : exact)(operator, plan, inputs),
   window: (operator, plan, inputs) => ((plan as WindowPlan).role === "scatter" ? linear : exact)(operator, plan, inputs),
+  regions: (operator, plan, inputs) =>
+    (["sum", "scatter", "spread"].includes((plan as RegionsPlan).role) ? linear : exact)(operator, plan, inputs),
+  whole: exact,
   random: exact,
   moments: statistics,
   sums: sumsOfFormulas,

@@ -5,6 +5,7 @@ import { rowOf } from "../../src/ops/expression/simplify.ts";
 import type { MovePlan } from "../../src/ops/move/index.ts";
 import { rest } from "../../src/ops/move/kind.ts";
 import type { PointwisePlan } from "../../src/ops/pointwise/index.ts";
+import { type RegionsPlan, randomTable, regionIndices } from "../../src/ops/regions/index.ts";
 import { type WindowPlan, windowIndices } from "../../src/ops/window/index.ts";
 
 /**
@@ -38,6 +39,7 @@ function drawing(operator: Operator, plan: unknown, input: number, kind: Kind, d
   if (kind === "integers") return () => draw.integer(-4, 4);
   // a deviation much smaller than the mean shows sums of squares that cancel
   if (operator.name === "moments") return () => 1000 + draw.normal();
+  if (operator.name === "regions" && input === 1) return () => draw.uniform();
   const [low, high] = operator.name === "pointwise" ? domains(plan as PointwisePlan)[input] : [-2, 2];
   if (kind === "rectified" && input > 0) return () => Math.max(0, low + (high - low) * draw.uniform());
   const zero = low <= 0 && high >= 0;
@@ -61,6 +63,14 @@ function integersFor(operator: Operator, plan: unknown, input: number, type: Ten
   return Float64Array.from({ length: size(type.shape) }, () => draw.integer(low, high));
 }
 
+/** A table, one region in some of them without cells, and an index that belongs to it. */
+function setRegions(plan: RegionsPlan, inputs: Float64Array[], draw: Random): void {
+  const table = randomTable(plan, (least, most) => draw.integer(least, most));
+  if (draw.uniform() < 0.3) table[draw.integer(0, table.length - 1)] = draw.pick([-1, 99]);
+  inputs[inputs.length - 1] = table;
+  if (plan.role === "scatter" || plan.role === "take") inputs[1] = regionIndices(plan, table, (count) => draw.integer(0, count - 1));
+}
+
 /** Puts NaN into a few cells. */
 function spoil(cells: Float64Array, draw: Random): void {
   for (let i = draw.integer(1, 3); i > 0; i--) cells[draw.integer(0, cells.length - 1)] = Number.NaN;
@@ -73,6 +83,7 @@ export function cellsFor(operator: Operator, plan: unknown, draw: Random, kind: 
     const next = drawing(operator, plan, input, kind, draw);
     return Float64Array.from({ length: size(type.shape) }, () => Math.fround(next()));
   });
+  if (operator.name === "regions") setRegions(plan as RegionsPlan, inputs, draw);
   const floats = inputs.filter((_, input) => operator.inputs(plan)[input].dtype === "f32");
   if (kind === "nans" && floats.length > 0) spoil(draw.pick(floats), draw);
   return inputs;

@@ -24,6 +24,8 @@ import { wasmRandom } from "../../ops/random/wasm-random.ts";
 import { wasmMoments } from "../../ops/reduce/wasm-moments.ts";
 import { wasmReduce } from "../../ops/reduce/wasm-reduce.ts";
 import { wasmSums } from "../../ops/reduce/wasm-sums.ts";
+import { blockedRegions, plainRegions } from "../../ops/regions/wasm-regions.ts";
+import { plainWhole } from "../../ops/regions/wasm-whole.ts";
 import { unrolledWindow } from "../../ops/window/wasm-unrolled.ts";
 import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
 
@@ -58,6 +60,9 @@ export const algorithms: readonly Algorithm[] = [
   unrolledWindow,
   blockedWindow,
   plainWindow,
+  blockedRegions,
+  plainRegions,
+  plainWhole,
   wasmPointwise,
   wasmReduce,
   wasmSums,
