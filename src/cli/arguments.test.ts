@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Command } from "commander";
-import { expandAssignments, extents, number, oneOf, pictureSize, quote, wholeNumber } from "./arguments.ts";
+import { expandAssignments, extents, mebibytes, number, oneOf, pictureSize, quote, wholeNumber } from "./arguments.ts";
 
 const train = new Command("train").argument("[data]").option("--weight-decay <x>").option("--epochs <n>").option("--json");
 const expand = (...argv: string[]): string[] => expandAssignments(argv, [train]);
@@ -32,6 +32,8 @@ test("numbers and words are checked", () => {
   assert.equal(number({ from: 0, below: 1 })("0.5"), 0.5);
   for (const text of ["1", "-0.1", "NaN", "Infinity", ""])
     assert.throws(() => number({ from: 0, below: 1 })(text), /expected a number >= 0 and < 1; received/);
+  assert.deepEqual([mebibytes("true"), mebibytes("1.5")], [true, 1.5 * 2 ** 20]);
+  assert.throws(() => mebibytes("0"), /expected a number > 0; received 0/);
   assert.equal(oneOf("wide", "plain")("wide"), "wide");
   assert.throws(() => oneOf("wide", "plain")("Wide"), /expected one of wide, plain; received Wide\./);
   assert.deepEqual(extents("3x224x224"), [3, 224, 224]);

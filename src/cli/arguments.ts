@@ -47,6 +47,9 @@ export const number =
     return value;
   };
 
+/** Parser of a size in MiB, as bytes; `true` stays true. */
+export const mebibytes = (text: string): number | true => text === "true" || number({ above: 0 })(text) * 2 ** 20;
+
 /** Parser of one of some words. */
 export const oneOf =
   <T extends string | number>(...words: readonly T[]) =>

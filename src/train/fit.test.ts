@@ -191,6 +191,19 @@ test("frozen parameters stay, first values are taken by name, and wrong ones are
   await assert.rejects(run({ start: small }), /fit\(start\): tensor 0-conv\/kernel: expected 3x1x3; received 1\./);
 });
 
+test("values that are computed again change rounding alone, and a run keeps to the choice", async () => {
+  const kept: { checkpoint?: Uint8Array } = {};
+  const [plain, again] = [await run({ accumulate: 2 }), await run({ accumulate: 2, recompute: true }, memoryKeeper(kept))];
+  plain.history.forEach(({ loss, validationLoss = 0 }, i) => {
+    assert.ok(Math.abs(again.history[i].loss - loss) < 1e-5 * loss, `${again.history[i].loss}, not ${loss}`);
+    assert.ok(Math.abs((again.history[i].validationLoss ?? 0) - validationLoss) < 1e-5 * validationLoss);
+  });
+  await assert.rejects(
+    run({ accumulate: 2 }, memoryKeeper(kept)),
+    /checkpoint\(memory\): recompute: expected true; received false\. A run goes on with the settings that it began with\.$/,
+  );
+});
+
 test("nets of several inputs and outputs get their feeds from a function", async () => {
   const net = (inputs: Readonly<Record<string, Value>>, scope: Scope): Record<string, Value> => ({
     output: scope.within("class", () => dense(2).apply(inputs.input, scope)),
@@ -245,11 +258,13 @@ test("options out of range are named, all at once", async () => {
       schedule: "cos",
       clip: { norm: 0 },
       warmup: 2,
+      recompute: 0,
     }),
     (error: Error) => {
       assert.deepEqual(error.message.split("\n"), [
         "fit(tiny): epochs: expected a whole number >= 1; received 0.",
         "fit(tiny): batch: expected a whole number >= 1; received 1.5.",
+        "fit(tiny): recompute: expected true, false, or bytes > 0; received 0.",
         "fit(tiny): seed: expected a whole number of at most 31 bits; received 0.5.",
         "fit(tiny): learningRate: expected > 0; received -1.",
         "fit(tiny): average: expected >= 0 and < 1 (0 for none); received 1.",

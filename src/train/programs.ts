@@ -55,9 +55,9 @@ export async function openPrograms(
   settings: Settings,
   { start, tune = false }: Pick<FitOptions, "start" | "tune">,
 ): Promise<Programs> {
-  const { batch, inputs, targets, loss, optimiser, clip, frozen, seed } = settings;
+  const { batch, inputs, targets, loss, optimiser, clip, frozen, seed, recompute } = settings;
   const average = settings.average > 0 ? settings.average : undefined;
-  const options = { batch, inputs, targets, loss, optimiser, clip, average, frozen };
+  const options = { batch, inputs, targets, loss, optimiser, clip, average, frozen, recompute };
   const isAccumulating = settings.accumulate > 1;
   const training = traceTraining(net, { ...options, ...(isAccumulating && { phase: "apply" as const }) });
   const accumulating = isAccumulating ? traceTraining(net, { ...options, phase: "accumulate" }) : undefined;

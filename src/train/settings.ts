@@ -58,6 +58,11 @@ export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "r
   readonly clip?: { readonly norm?: number; readonly value?: number };
   /** Decay of the moving average of the parameters, which is then what is validated and saved; 0 for none. */
   readonly average?: number;
+  /**
+   * Gradient checkpointing, for nets that would not fit: the backward pass computes values of the forward pass again instead of keeping them, for about
+   * one more forward pass. True for the least memory; a number for the least work with at most so many bytes of values, before layouts and scratch.
+   */
+  readonly recompute?: boolean | number;
   /** Parameters (by name) that do not change. */
   readonly frozen?: (parameter: string) => boolean;
   /** First values of some parameters and statistics, by name: for fine-tuning. */
@@ -91,6 +96,8 @@ export interface PlainSettings {
   readonly average: number;
   /** The most that sums may round, in units of a plain sum's rounding; null for whatever the fastest algorithms do. */
   readonly rounding: number | null;
+  /** Whether the backward pass computes values again, or the bytes that values may take; results are fused differently then. */
+  readonly recompute: boolean | number;
 }
 
 /** Options with everything chosen. */
@@ -161,6 +168,7 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     clip: options.clip ?? {},
     average: options.average ?? (few ? 0.99 : 0),
     rounding: options.rounding ?? null,
+    recompute: options.recompute ?? false,
   };
   return {
     ...plain,
@@ -182,6 +190,8 @@ function checkOptions(data: Dataset, options: FitOptions): void {
   for (const name of ["epochs", "batch", "accumulate", "patience", "threads"] as const) {
     problems.check(whole(options[name], 1), name, "a whole number >= 1", options[name]);
   }
+  const { recompute = true } = options;
+  problems.check(typeof recompute === "boolean" || recompute > 0, "recompute", "true, false, or bytes > 0", recompute);
   const { seed = 0, average = 0, learningRate = 1, labelSmoothing = 0, warmup = 0, weightDecay = 0, rounding = 1 } = options;
   problems.check(Number.isInteger(seed) && Math.abs(seed) < 2 ** 31, "seed", "a whole number of at most 31 bits", seed);
   problems.check(learningRate > 0 && Number.isFinite(learningRate), "learningRate", "> 0", learningRate);

@@ -43,6 +43,7 @@ export type PlainOptions = Pick<
   | "patience"
   | "average"
   | "rounding"
+  | "recompute"
 > & { readonly optimiser?: string; readonly schedule?: string };
 
 /** How a run is carried out; none of this changes its bits but `tier` and, in a new run, `tune`. */

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { fail } from "../../base/errors.ts";
 import type { Continuation, PlainOptions, TrainOptions } from "../../train/train-run.ts";
-import { number, oneOf, pictureSize, quote, wholeNumber } from "../arguments.ts";
+import { mebibytes, number, oneOf, pictureSize, quote, wholeNumber } from "../arguments.ts";
 import type { Context } from "../context.ts";
 import { EventLog, type RunLog, ScreenLog } from "../run-log.ts";
 
@@ -45,6 +45,7 @@ export function trainCommand(context: Context, argv: readonly string[]): Command
     .option("--smoothing <x>", "label smoothing", number({ from: 0, below: 1 }))
     .option("--augment <spec>", "random changes: none, digits, photographs, or flip,shift=0.1,rotate=15 ...")
     .option("--rounding <factor>", "most that sums may round: 1 for plain sums alone, without Winograd", number({ from: 1 }))
+    .option("--recompute [MiB]", "keep less for the backward pass and compute it again: as little as possible, or so much", mebibytes)
     .option("--average <decay>", "moving average of the weights; 0 for none", number({ from: 0, below: 1 }))
     .option("--accumulate <n>", "batches of one update", wholeNumber(1))
     .option("--clip <norm>", "largest norm of all gradients", number({ above: 0 }))
@@ -79,6 +80,7 @@ const plainNames = [
   "patience",
   "average",
   "rounding",
+  "recompute",
 ] as const;
 
 /** What was given, as a request without defaults. */
