@@ -1,7 +1,7 @@
 import { keyOf, mix32, unit } from "../base/random.ts";
 import type { Augmentation } from "./dataset.ts";
 import { normaliseInto, type Scale } from "./normalise.ts";
-import { resampleAffine, type Space, spaceOf } from "./resample.ts";
+import { resampleAffine, resampleNearest, type Space, spaceOf } from "./resample.ts";
 
 /** Names the stream of augmentation among the streams of one seed. */
 const stream = 0x61756700;
@@ -63,6 +63,27 @@ export function augmenter(augmentation: Augmentation, shape: readonly number[], 
     if (augmentation.cutout) cutOut(augmentation.cutout, draws, space, into, offset);
   };
 }
+
+/**
+ * Moves the labels of an example's cells as `augmenter` moves the cells: by the nearest one. What comes from outside of the example is `outside`.
+ *
+ * Shapes: labels [...extents] of an example of shape [channels, ...extents] -> the same.
+ */
+export function labelAugmenter(
+  augmentation: Augmentation,
+  shape: readonly number[],
+  seed: number,
+  epoch: number,
+): (labels: Uint8Array, id: number, into: Int32Array, outside: number) => void {
+  const space = spaceOf(shape);
+  return (labels, id, into, outside) => {
+    if (hasGeometry(augmentation)) resampleNearest(labels, space, geometry(augmentation, space, drawsOf(seed, epoch, id)), into, outside);
+    else into.set(labels);
+  };
+}
+
+/** True when a change turns or zooms, so that what lies around an example comes into it. */
+export const looksAround = ({ rotate, scale }: Augmentation): boolean => Boolean(rotate || scale);
 
 function hasGeometry({ flip, shift, rotate, scale, crop }: Augmentation): boolean {
   return Boolean(flip?.length || shift || rotate || scale || (crop !== undefined && crop < 1));

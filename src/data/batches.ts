@@ -3,7 +3,7 @@ import { keyOf } from "../base/random.ts";
 import { size } from "../base/types.ts";
 import { augmenter, isIdentity } from "./augment.ts";
 import { checkAugmentation } from "./augmentations.ts";
-import type { Augmentation, AugmentJob, Batch, Examples, FillJob, Split } from "./dataset.ts";
+import type { Augmentation, AugmentJob, Batch, Examples, FillJob, LabelledCells, Split } from "./dataset.ts";
 import { openFiller, spreader } from "./fill.ts";
 import { ownScale, scaleOf } from "./normalise.ts";
 import { sharedBytes } from "./threads.ts";
@@ -90,7 +90,10 @@ export function batches(split: Split, options: BatchOptions): AsyncGenerator<Bat
   const drawn = options.shuffle ? epochOrder(split.ids, seed, epoch) : Int32Array.from({ length: split.count }, (_, index) => index);
   const { grids = [exampleShape.slice(1)] } = options;
   const order = grids.length === 1 ? drawn : groupedOrder(drawn, split, grids, batch, options.shuffle ? { seed, epoch } : null);
-  const augment = options.augment === undefined || isIdentity(options.augment) ? undefined : { augmentation: options.augment, seed, epoch };
+  const { augment: augmentation = {} } = options;
+  // parts of pictures are drawn anew in every epoch
+  const isPlain = isIdentity(augmentation) && split.labelled === undefined;
+  const augment = isPlain ? undefined : { augmentation, seed, epoch };
   return generate({ split, order, batch, from, prefetch, threads, augment, shape: exampleShape, grids });
 }
 
@@ -148,7 +151,9 @@ async function* generate(epoch: Epoch): AsyncGenerator<Batch, void, void> {
   const cells = size(shape);
   const count = batchCount(split, batch);
   const { fill, ahead } = await filling(epoch, Math.min(batch, split.count) * cells);
-  const slots = Array.from({ length: Math.min(ahead + 1, count - from) }, () => makeSlot(Math.min(batch, split.count), shape));
+  const slots = Array.from({ length: Math.min(ahead + 1, count - from) }, () =>
+    makeSlot(Math.min(batch, split.count), shape, split.labelled === undefined ? 1 : cells / shape[0]),
+  );
   const start = (number: number): void => {
     if (number >= count) return;
     const slot = slots[number % slots.length];
@@ -171,11 +176,11 @@ async function* generate(epoch: Epoch): AsyncGenerator<Batch, void, void> {
   }
 }
 
-function makeSlot(batch: number, shape: readonly number[]): Slot {
-  const integers = (): Int32Array => new Int32Array(sharedBytes(batch * 4));
+function makeSlot(batch: number, shape: readonly number[], labelCells: number): Slot {
+  const integers = (each = 1): Int32Array => new Int32Array(sharedBytes(batch * each * 4));
   return {
     input: new Float32Array(sharedBytes(batch * size(shape) * 4)),
-    labels: integers(),
+    labels: integers(labelCells),
     ids: integers(),
     rows: integers(),
     places: integers(),
@@ -190,7 +195,7 @@ function choose(slot: Slot, { split, order, batch, shape, grids }: Epoch, number
   slot.count = Math.min(batch, order.length - start);
   for (let index = 0; index < slot.count; index++) {
     const example = order[start + index];
-    slot.labels[index] = split.labels[example];
+    if (split.labelled === undefined) slot.labels[index] = split.labels[example];
     slot.ids[index] = split.ids[example];
     slot.rows[index] = split.rows === undefined ? example : split.rows[example];
     slot.places[index] = example;
@@ -211,7 +216,9 @@ function batchOf({ count, input, labels, ids, places, shape }: Slot, { extents }
     shape,
     input: cells === input.length ? input : input.subarray(0, cells),
     ...(extents && { extents: extentsOf(extents, first(places), shape.length - 1) }),
-    ...(count === labels.length ? { labels, ids, places } : { labels: first(labels), ids: first(ids), places: first(places) }),
+    ...(count === ids.length
+      ? { labels, ids, places }
+      : { labels: labels.subarray(0, (count * labels.length) / ids.length), ids: first(ids), places: first(places) }),
   };
 }
 
@@ -228,7 +235,8 @@ function jobOf({ count, rows, ids, input, shape }: Slot, augment: AugmentJob | u
 
 /** Who fills the slots, and how many batches ahead. */
 async function filling({ split, threads, augment, prefetch, shape }: Epoch, cells: number): Promise<{ fill: Fill; ahead: number }> {
-  const { examples } = split;
+  const { examples, labelled } = split;
+  if (labelled !== undefined) return { fill: fillCells(labelled, augment, shape), ahead: 0 };
   if (examples === undefined) return { fill: fillFromReads(split, augment, shape), ahead: 0 };
   const isQuick = examples.data.place.kind === "stored" && augment === undefined && cells <= trivialCells;
   const wanted = threads ?? (isQuick ? 0 : 1);
@@ -241,6 +249,16 @@ async function filling({ split, threads, augment, prefetch, shape }: Epoch, cell
 /** Stored examples are filled when they are asked for; files are decoded one batch ahead, while training waits for its own threads. */
 function aheadWithoutThreads({ data }: Examples): number {
   return data.place.kind === "files" ? 1 : 0;
+}
+
+/** Fills cells and their classes together. */
+function fillCells(labelled: LabelledCells, augment: AugmentJob | undefined, shape: readonly number[]): Fill {
+  const [cells, labelCells] = [size(shape), size(shape.slice(1))];
+  return (slot) => {
+    for (let index = 0; index < slot.count; index++)
+      labelled.write(slot.rows[index], augment, slot.input, index * cells, slot.labels, index * labelCells);
+    return undefined;
+  };
 }
 
 /** Fills from `read` alone: splits of the user's own. Brightness and noise are then in units of what `read` writes. */

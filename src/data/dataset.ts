@@ -17,6 +17,8 @@ export interface Split {
   readonly extents?: Int32Array;
   /** Stable example ids, unique over the whole set: what random draws are keyed by. */
   readonly ids: Int32Array;
+  /** Where every cell has a class of its own; `labels` are zeros then. */
+  readonly labelled?: LabelledCells;
   /** A name per example, where the set has them: the file inside the folder, with `/`. */
   readonly names?: readonly string[];
   /** Where the numbers are, for those who fill batches beside training; absent in splits of the user's own. */
@@ -25,6 +27,27 @@ export interface Split {
   readonly rows?: Int32Array;
   /** Writes example `index`, already normalised, at `offset`. */
   read(index: number, into: Float32Array, offset: number): void;
+}
+
+/** The classes of cells, for a part of a set in which each example is a part of a picture. */
+export interface LabelledCells {
+  /** Label of a cell that does not count. */
+  readonly ignore: number;
+  /** Writes example `index`, its cells normalised and its labels [...extents], both changed alike. */
+  write(index: number, augment: AugmentJob | undefined, into: Float32Array, offset: number, labels: Int32Array, labelOffset: number): void;
+  /** The whole pictures that the examples are parts of, one after another. */
+  pictures(): Iterable<LabelledPicture>;
+}
+
+/** A whole picture with a class for each cell. */
+export interface LabelledPicture {
+  readonly name: string;
+  /** [channels, ...extents]. */
+  readonly shape: readonly number[];
+  /** Stored numbers, as `normaliseInto` takes them. */
+  readonly pixels: Uint8Array;
+  /** Class of each cell [...extents]. */
+  readonly labels: Uint8Array;
 }
 
 /** A labelled set. */
@@ -54,6 +77,7 @@ export interface Batch {
   readonly shape: readonly number[];
   /** i32 [count, axes], where examples are of unequal extents. */
   readonly extents?: Int32Array;
+  /** i32 [count], or [count, ...extents] where every cell has a class. */
   readonly labels: Int32Array;
   readonly ids: Int32Array;
   /** Place of each example in the split. */

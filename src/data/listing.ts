@@ -24,7 +24,7 @@ export interface Listing {
 }
 
 /** A folder or file of a folder; links are followed. */
-interface Entry {
+export interface Entry {
   readonly name: string;
   readonly isFolder: boolean;
 }
@@ -51,7 +51,7 @@ function ending(name: string): string {
 }
 
 /** Folders and files, sorted by code points; hidden ones are left out. */
-async function entriesOf(folder: string): Promise<Entry[]> {
+export async function entriesOf(folder: string): Promise<Entry[]> {
   const found = await readdir(folder, { withFileTypes: true });
   const entries = await Promise.all(
     found
@@ -75,7 +75,7 @@ export async function openFolder(folder: string): Promise<Entry[]> {
 }
 
 /** The folder of each part, where the set is kept in parts. Throws ToeplitzError when a part has two folders or train is missing. */
-function partFolders(root: string, entries: readonly Entry[]): Partial<Record<PartName, string>> | undefined {
+export function partFolders(root: string, entries: readonly Entry[]): Partial<Record<PartName, string>> | undefined {
   const problems = new Problems("data", root);
   const folders: Partial<Record<PartName, string>> = {};
   for (const part of parts) {

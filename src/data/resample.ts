@@ -115,3 +115,22 @@ function resamplePlane({ pixels, from, volume, space, map, weight, add }: Plane,
     }
   }
 }
+
+/** Resamples labels by taking the nearest; what comes from outside of the grid is `outside`. Shapes: one channel. */
+export function resampleNearest(labels: Uint8Array, { extents }: Space, map: Affine, into: Int32Array, outside: number): void {
+  const [depth, height, width] = extents;
+  const [zz, yy, yx, xy, xx] = map.linear;
+  let cell = 0;
+  for (let oz = 0; oz < depth; oz++) {
+    const z = Math.round(zz * (oz - (depth - 1) / 2) + map.centre[0]);
+    for (let oy = 0; oy < height; oy++) {
+      for (let ox = 0; ox < width; ox++, cell++) {
+        const [down, across] = [oy - (height - 1) / 2, ox - (width - 1) / 2];
+        const y = Math.round(yy * down + yx * across + map.centre[1]);
+        const x = Math.round(xy * down + xx * across + map.centre[2]);
+        const isInside = z >= 0 && z < depth && y >= 0 && y < height && x >= 0 && x < width;
+        into[cell] = isInside ? labels[(z * height + y) * width + x] : outside;
+      }
+    }
+  }
+}
