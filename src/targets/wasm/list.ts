@@ -5,6 +5,7 @@ import { inputBlocked } from "../../ops/grid-linear/blocked/wasm-input.ts";
 import { denseForward, denseInput, denseKernel } from "../../ops/grid-linear/dense/wasm-dense.ts";
 import { forwardDepthwise, inputDepthwise } from "../../ops/grid-linear/depthwise/wasm-depthwise.ts";
 import { kernelDepthwise } from "../../ops/grid-linear/depthwise/wasm-kernel.ts";
+import { fftAlgorithms } from "../../ops/grid-linear/fft/wasm-fft.ts";
 import { generalGridLinear } from "../../ops/grid-linear/general/wasm-general.ts";
 import { forwardGrouped, inputGrouped } from "../../ops/grid-linear/grouped/wasm-grouped.ts";
 import { kernelGrouped } from "../../ops/grid-linear/grouped/wasm-kernel.ts";
@@ -36,6 +37,7 @@ export const algorithms: readonly Algorithm[] = [
   denseKernel,
   ...winogradAlgorithms,
   ...winogradKernelAlgorithms,
+  ...fftAlgorithms,
   forwardBlocked,
   inputBlocked,
   kernelBlocked,

@@ -1,0 +1,141 @@
+import { size, type TensorType } from "../../../base/types.ts";
+import type { Device, Fusion, LayoutChoice } from "../../contract.ts";
+import { blockedLayout, plainLayout, preferredBlock } from "../../layout.ts";
+import { refusesPhases } from "../blocked/problem.ts";
+import { product } from "../gather.ts";
+import { type GridLinearPlan, typesOf } from "../plan.ts";
+import { fusedLayouts } from "../tiles/fused.ts";
+import { radicesOf } from "./lines.ts";
+
+/** A role of a plan as a correlation: result cell i of an axis gathers source cells from i - low on. */
+export interface FftProblem {
+  readonly plan: GridLinearPlan;
+  readonly source: TensorType;
+  readonly result: TensorType;
+  readonly low: readonly number[];
+  /** Every channel by itself. */
+  readonly depthwise: boolean;
+}
+
+/** Forward gathers inputs; the input gradient gathers output gradients by the kernel turned around, with channels exchanged. */
+export function fftProblem(plan: GridLinearPlan): FftProblem {
+  const { input, output } = typesOf(plan);
+  const forward = plan.role === "forward";
+  const low = plan.axes.map((axis) => (forward ? axis.low : axis.kernel - 1 - axis.low));
+  return { plan, source: forward ? input : output, result: forward ? output : input, low, depthwise: plan.groups > 1 };
+}
+
+/** Fewest taps for which transforms are worth a thought. */
+const fewestTaps = 49;
+/** Bytes of transformed sources, results and kernels together. */
+const mostBytes = 512 * 2 ** 20;
+
+/** Why the plan is not computed by transforms; null when it is. */
+export function refusesFft(plan: GridLinearPlan): string | null {
+  const { axes, groups, channelsIn, channelsOut, role } = plan;
+  if (role === "kernel") return "computes roles forward and input.";
+  const taps = size(axes.map(({ kernel }) => kernel));
+  if (taps < fewestTaps) return `${taps} taps are too few for transforms (below ${fewestTaps}).`;
+  if (axes.some(({ stride, dilation }) => stride > 1 || dilation > 1)) return "takes stride 1 and dilation 1.";
+  if (axes.some(({ period }) => period > 1)) return "kernel copies differ from cell to cell (period above 1).";
+  if (groups > 1 && (groups !== channelsIn || groups !== channelsOut)) return "takes one group, or one for every channel.";
+  const phases = refusesPhases(plan);
+  if (phases !== null) return phases;
+  return bytesOf(fftProblem(plan)) > mostBytes ? `transforms take more than ${mostBytes / 2 ** 20} MiB.` : null;
+}
+
+/** Lanes of a cell: a 256-bit pair, or one vector. */
+export const lanesOf = (device: Device): 4 | 8 => (device.wide ? 8 : 4);
+
+/** Groups of lanes that hold so many channels of blocks. */
+export const partsOf = (channels: number, device: Device): number => {
+  const block = preferredBlock(channels, device.wide);
+  return (Math.ceil(channels / block) * block) / lanesOf(device);
+};
+
+export function fftLayouts(problem: FftProblem, fusion: Fusion | null, device: Device): LayoutChoice[] {
+  const [from, to] = [problem.source, problem.result].map(({ shape }) => preferredBlock(shape[1], device.wide));
+  return fusedLayouts(fusion, problem.result, to).map((operands) => ({
+    inputs: [plainLayout, blockedLayout(from)],
+    operands,
+    outputs: [to],
+  }));
+}
+
+/** How the axes are cut: cells of a transform, result cells that it gives, and transforms along each. */
+export interface Cut {
+  readonly sizes: readonly number[];
+  readonly steps: readonly number[];
+  readonly counts: readonly number[];
+}
+
+/** Lengths of transforms, up to 65536. */
+const lengths: readonly number[] = Array.from({ length: 17 }, (_, twos) => [1, 3, 9].map((odd) => odd * 2 ** twos))
+  .flat()
+  .filter((length) => length <= 65536 && length >= 2)
+  .sort((a, b) => a - b);
+
+/** Lengths that an axis may have: not shorter than its kernel, not longer than makes one transform of it. */
+function lengthsOf(kernel: number, output: number, last: boolean): number[] {
+  if (kernel === 1 && !last) return [1];
+  const fitting = lengths.filter((length) => length > kernel && (!last || length % 2 === 0));
+  const whole = fitting.find((length) => length >= output + kernel - 1) ?? fitting[fitting.length - 1];
+  return fitting.filter((length) => length <= whole);
+}
+
+function cutBy({ plan, result }: FftProblem, sizes: readonly number[]): Cut {
+  const counts = sizes.map((length, axis) => Math.ceil(result.shape[axis + 2] / (length - plan.axes[axis].kernel + 1)));
+  return { sizes, counts, steps: counts.map((count, axis) => Math.ceil(result.shape[axis + 2] / count)) };
+}
+
+/** Predicted ns of the parts of one run. */
+interface Times {
+  readonly kernel: number;
+  readonly run: number;
+}
+
+function timesOf({ plan, source, result, depthwise }: FftProblem, { sizes, counts }: Cut, device: Device): Times {
+  const { examples } = plan;
+  const [cells, tiles] = [size(sizes), examples * size(counts)];
+  const [from, to] = [source.shape[1], result.shape[1]];
+  const [sources, results] = [partsOf(from, device), partsOf(to, device)];
+  const lanes = lanesOf(device);
+  const stages = sizes.reduce((sum, length) => sum + (radicesOf(length)?.length ?? 0), 0);
+  // a cell in a stage, and beyond: copied, split or joined; a cell farther than the second cache costs more
+  const far = cells * 4 * lanes > 2 ** 20 ? 1.5 : 1;
+  const [stage, once] = device.fma ? [0.75, 1.6] : [0.95, 1.8];
+  const transform = cells * (stages * stage * far + once * far) + 300;
+  const frequencies = cells / 2 + 2;
+  const pairs = depthwise ? results : from * results;
+  const rate = device.fma ? 12 : 8;
+  const kernelBytes = pairs * frequencies * 8 * lanes;
+  // a product of a frequency: sums, and the kernel that comes from memory
+  const products = frequencies * ((pairs * tiles * 4) / rate + results * (4 + tiles)) + kernelBytes * (kernelBytes > 2 ** 20 ? 0.08 : 0.03);
+  const kernel = size(typesOf(plan).kernel.shape) * 0.6 + pairs * transform;
+  return { kernel, run: 4000 + tiles * (sources + results) * transform + products };
+}
+
+/** The cut of least predicted time. */
+export function cutOf(problem: FftProblem, device: Device): Cut {
+  const { axes } = problem.plan;
+  const choices = axes.map(({ kernel }, axis) => lengthsOf(kernel, problem.result.shape[axis + 2], axis === axes.length - 1));
+  const cuts = product(axes.length > 2 ? choices.map((list) => list.slice(-8)) : choices).map((sizes) => cutBy(problem, sizes));
+  const ns = (cut: Cut): number => {
+    const { kernel, run } = timesOf(problem, cut, device);
+    return run + 0.2 * kernel;
+  };
+  return cuts.map((cut) => ({ cut, time: ns(cut) })).reduce((best, next) => (next.time < best.time ? next : best)).cut;
+}
+
+/** Predicted time of one thread, ns; the kernel's transform counts where the kernel changes from run to run. */
+export function fftTime(problem: FftProblem, device: Device, training: boolean): number {
+  const { kernel, run } = timesOf(problem, cutOf(problem, device), device);
+  return run + (training ? kernel : 0);
+}
+
+/** Bytes of all transforms at the least, whatever the cut. */
+function bytesOf({ plan, source, result, depthwise }: FftProblem): number {
+  const [from, to] = [source.shape[1], result.shape[1]];
+  const taps = size(plan.axes.map(({ kernel }) => kernel));
+  return 8 * (plan.examples * (from + to) * size(result.shape.slice(2)) + (depthwise ? to : from * to) * taps);
+}

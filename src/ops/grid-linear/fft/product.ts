@@ -1,0 +1,95 @@
+import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
+import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
+import { advance } from "../../../emit/wasm/vectors.ts";
+import { type LaneCode, VectorCode } from "./vectors.ts";
+
+/** Tiles of a register tile: two accumulators each, beside those of the kernel and the splat. */
+export const mostTiles = ({ fma }: LaneCode): number => (fma ? 6 : 5);
+
+/**
+ * Product of one frequency, some tiles and one part of the result channels: products[tile][lane] = sum over channels of
+ * values[tile][channel] * kernel[channel][lane], all complex. Arguments: values, kernel, products, channels, bytes of a part of the values.
+ */
+export const addDense = (module: ModuleBuilder, code: LaneCode, tiles: number): number =>
+  module.function(["i32", "i32", "i32", "i32", "i32"], [], (f) => {
+    const [values, kernel, products, channels, partBytes] = f.parameters;
+    const [value, left] = f.locals("i32", 2);
+    const cell = 8 * code.lanes;
+    const sums = Array.from({ length: tiles }, () => [0, 1].map(() => f.locals("v128", code.lanes / 4)));
+    const factors = [0, 1].map(() => f.locals("v128", code.lanes / 4));
+    const splat = f.local("v128");
+    const v = new VectorCode(f, code);
+    for (const part of sums.flat(2)) f.f32x4(0).set(part);
+    f.loop((onward) => {
+      f.get(values).set(value);
+      f.get(channels).i32(code.lanes).get(channels).i32(code.lanes).op("i32.lt_s", "select").set(left);
+      f.get(channels).get(left).op("i32.sub").set(channels);
+      f.loop((again) => {
+        factors.forEach((part, i) =>
+          part.forEach((local, half) =>
+            f
+              .get(kernel)
+              .memory("v128.load", 4 * code.lanes * i + 16 * half)
+              .set(local),
+          ),
+        );
+        sums.forEach(([re, im], tile) => {
+          const take = (imaginary: number): void =>
+            void f
+              .get(value)
+              .memory("v128.load32_splat", tile * cell + 4 * code.lanes * imaginary)
+              .set(splat);
+          take(0);
+          accumulate(f, code, re, factors[0], splat, false);
+          accumulate(f, code, im, factors[1], splat, false);
+          take(1);
+          accumulate(f, code, re, factors[1], splat, true);
+          accumulate(f, code, im, factors[0], splat, false);
+        });
+        advance(f, value, 4);
+        advance(f, kernel, cell);
+        f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
+      });
+      f.get(values).get(partBytes).op("i32.add").set(values);
+      f.get(channels).branchIf(onward);
+    });
+    sums.forEach(([re, im], tile) => void v.storeComplex(products, tile * cell, [re, im]));
+  });
+
+function accumulate(
+  f: FunctionBuilder,
+  { fma }: LaneCode,
+  sum: readonly Local[],
+  a: readonly Local[],
+  splat: Local,
+  negative: boolean,
+): void {
+  sum.forEach((local, half) => {
+    if (fma)
+      f.get(a[half])
+        .get(splat)
+        .get(local)
+        .op(negative ? "f32x4.relaxed_nmadd" : "f32x4.relaxed_madd");
+    else
+      f.get(local)
+        .get(a[half])
+        .get(splat)
+        .op("f32x4.mul", negative ? "f32x4.sub" : "f32x4.add");
+    f.set(local);
+  });
+}
+
+/** The same for every channel by itself: products[tile] = values[tile] * kernel. Arguments: values, kernel, products, tiles. */
+export const addEach = (module: ModuleBuilder, code: LaneCode): number =>
+  module.function(["i32", "i32", "i32", "i32"], [], (f) => {
+    const [values, kernel, products, tiles] = f.parameters;
+    const v = new VectorCode(f, code);
+    const [kr, ki] = v.loadComplex(kernel, 0);
+    f.loop((again) => {
+      const [re, im] = v.loadComplex(values, 0);
+      v.storeComplex(products, 0, [v.multiplyAdd(v.multiply(re, kr), im, ki, true), v.multiplyAdd(v.multiply(re, ki), im, kr)]);
+      advance(f, values, 8 * code.lanes);
+      advance(f, products, 8 * code.lanes);
+      f.get(tiles).i32(1).op("i32.sub").tee(tiles).branchIf(again);
+    });
+  });

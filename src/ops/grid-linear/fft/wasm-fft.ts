@@ -1,0 +1,30 @@
+import type { Algorithm } from "../../contract.ts";
+import type { GridLinearPlan } from "../plan.ts";
+import { emitFft } from "./emit.ts";
+import { fftLayouts, fftProblem, fftTime, refusesFft } from "./problem.ts";
+
+/**
+ * Rounding against that of a plain sum, M that of the largest cell of the transform.
+ */
+export const fftErrorFactor = 2;
+
+/**
+ * Convolution as a product of Fourier transforms, tile by tile (overlap-save): Z = F^-1 [sum over channels of F K' F V], K' the kernel
+ * turned around; a tile of N cells of an axis gives N - k + 1 of the result.
+ * Source: Goodfellow et al. 2016, section 9.8; Mathieu, Henaff and LeCun, Fast Training of Convolutional Networks through FFTs, 2014.
+ */
+function fft(role: "forward" | "input"): Algorithm<GridLinearPlan> {
+  const unfit = (plan: GridLinearPlan): string | null => (plan.role === role ? refusesFft(plan) : `computes role ${role} only.`);
+  return {
+    id: `wasm-grid-linear-${role}-fft`,
+    operator: "grid-linear",
+    rounding: fftErrorFactor,
+    spread: Number.MAX_SAFE_INTEGER,
+    layouts: (plan, fusion, device) => (unfit(plan) === null ? fftLayouts(fftProblem(plan), fusion, device) : []),
+    refuses: unfit,
+    estimate: (plan, _, __, device, programs = "training") => fftTime(fftProblem(plan), device, programs === "training"),
+    emit: (plan, buffers, fusion, device) => emitFft(fftProblem(plan), buffers, fusion, device),
+  };
+}
+
+export const fftAlgorithms: readonly Algorithm<GridLinearPlan>[] = [fft("forward"), fft("input")];
