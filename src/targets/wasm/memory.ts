@@ -3,6 +3,12 @@ import { alignment } from "../../plan/memory.ts";
 
 const pageBytes = 65536;
 
+/** Bytes by what they are for. */
+export type Parts = Readonly<Record<string, number>>;
+
+const sum = (parts: Parts): number => Object.values(parts).reduce((a, b) => a + b, 0);
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`;
+
 /** The memory of a session: one WebAssembly memory, shared where that is possible, handed out in pieces and taken back. */
 export class SessionMemory {
   readonly memory: WebAssembly.Memory;
@@ -30,7 +36,9 @@ export class SessionMemory {
     const wanted = Math.max(alignment, Math.ceil(bytes / alignment) * alignment);
     let piece = this.#free.find((candidate) => candidate.bytes >= wanted);
     if (piece === undefined) {
-      this.#grow(wanted, what);
+      const last = this.#free.at(-1);
+      const atEnd = last !== undefined && last.address + last.bytes === this.#end ? last.bytes : 0;
+      this.#grow(wanted - atEnd, { [what]: wanted, "in use before": this.#end - atEnd }, smallerBatch);
       piece = this.#free.find((candidate) => candidate.bytes >= wanted) as { address: number; bytes: number };
     }
     const { address } = piece;
@@ -39,6 +47,15 @@ export class SessionMemory {
     if (piece.bytes === 0) this.#free.splice(this.#free.indexOf(piece), 1);
     new Uint8Array(this.memory.buffer, address, wanted).fill(0);
     return address;
+  }
+
+  /**
+   * Sees to it that there is room for these parts, when `returned` bytes are released before: grows the memory at once, or hands out nothing.
+   * Throws: ToeplitzError with every part, the limit and the hint when they are too many for the memory or for the machine.
+   */
+  reserve(parts: Parts, returned: number, hint: string): void {
+    const free = this.#free.reduce((bytes, piece) => bytes + piece.bytes, returned);
+    if (sum(parts) > free) this.#grow(sum(parts) - free, { ...parts, "in use before": this.#end - free }, hint);
   }
 
   release(address: number, bytes: number): void {
@@ -54,23 +71,19 @@ export class SessionMemory {
     this.#free = joined;
   }
 
-  #grow(wanted: number, what: string): void {
-    const last = this.#free.at(-1);
-    const atEnd = last !== undefined && last.address + last.bytes === this.#end ? last.bytes : 0;
-    const pages = Math.ceil((wanted - atEnd) / pageBytes);
+  /** `parts`: all that is to be in the memory. */
+  #grow(bytes: number, parts: Parts, hint: string): void {
+    const pages = Math.ceil(bytes / pageBytes);
+    const refuse = (rule: string): never => {
+      const list = Object.entries(parts).flatMap(([what, size]) => (size > 0 ? [`${what} ${mebibytes(size)}`] : []));
+      return fail("session", "memory", "memory of the session", rule, `${mebibytes(sum(parts))}: ${list.join(", ")}`, hint);
+    };
+    const limit = this.maximumPages * pageBytes;
+    if (this.#end + pages * pageBytes > limit) refuse(`at most ${mebibytes(limit)}, all that its addresses reach`);
     try {
-      if (this.#end / pageBytes + pages > this.maximumPages) throw new RangeError("maximum");
       this.memory.grow(pages);
     } catch {
-      const megabytes = (value: number): string => `${Math.ceil(value / 2 ** 20)} MiB`;
-      fail(
-        "session",
-        "memory",
-        `memory for ${what}`,
-        `at most ${megabytes(this.maximumPages * pageBytes)} in all`,
-        `${megabytes(this.#end)} in use and ${megabytes(wanted)} more`,
-        "Use a smaller batch, or smaller inputs.",
-      );
+      refuse("no more than the machine gives");
     }
     const end = this.memory.buffer.byteLength;
     const before = this.#end;
@@ -78,6 +91,9 @@ export class SessionMemory {
     this.release(before, end - before);
   }
 }
+
+/** What a user can do about a memory that is too small. */
+export const smallerBatch = "Use a smaller batch or smaller inputs.";
 
 /** Shared memory where the platform has it; the largest maximum that it lets us reserve. */
 function make(): { memory: WebAssembly.Memory; shared: boolean; maximum: number } {

@@ -4,12 +4,12 @@ import { type Graph, statesOf } from "../../graph/graph.ts";
 import type { CompileOptions, Session, SessionOptions, Target } from "../../graph/session.ts";
 import type { Algorithm, Device } from "../../ops/contract.ts";
 import type { Measured } from "../../plan/candidates.ts";
-import { bufferBytes } from "../../plan/memory.ts";
+import { alignment, bufferBytes } from "../../plan/memory.ts";
 import { type Plan, type PlanOptions, plan, prepare } from "../../plan/plan.ts";
 import { Crew, type RoutineFunction, type RoutinePlace } from "./crew.ts";
 import { detectDevice } from "./device.ts";
 import type { Host } from "./host.ts";
-import { SessionMemory } from "./memory.ts";
+import { type Parts, SessionMemory, smallerBatch } from "./memory.ts";
 import { type ProgramHome, WasmProgram } from "./program.ts";
 import { RoutineCache } from "./routines.ts";
 import { measureNodes } from "./tune.ts";
@@ -118,6 +118,7 @@ export class WasmSession implements Session, ProgramHome {
     this.#open();
     const measured = tune && choices === undefined ? await this.#measure(graph) : undefined;
     const planned = plan(graph, this.#algorithms, this.device, { ...this.#options, choices, measured });
+    this.#reserve(planned);
     const predicted = predictedTime(planned);
     const sharing = this.profile || !isWorthSharing(planned) ? null : this.crew;
     // they start while the routines are written
@@ -191,6 +192,29 @@ export class WasmSession implements Session, ProgramHome {
       this.#instances.set(module.id, instance);
     }
     return instance.exports[name] as unknown as RoutineFunction;
+  }
+
+  /** Room for all that a program takes, or an error before any of it is taken. */
+  #reserve({ graph, buffers, memory, steps }: Plan): void {
+    const declared = new Set(this.#states.keys());
+    const bytes = (...kinds: readonly string[]): number =>
+      buffers.reduce((sum, { use, words }) => {
+        const isNew = use.kind !== "state" || !declared.has(use.name);
+        return sum + (kinds.includes(use.kind) && isNew ? bufferBytes(words) : 0);
+      }, 0);
+    const isLarger = memory.transientBytes > this.#scratch.bytes;
+    const parts: Parts = {
+      states: bytes("state"),
+      "derived from states": memory.keptBytes,
+      scratch: isLarger ? memory.transientBytes : 0,
+      "feeds and results": bytes("input", "output", "examples"),
+      tables: bytes("constant") + steps.reduce((sum, { operands }) => sum + alignment + 4 * operands.length, 0),
+    };
+    const hint =
+      graph.updates.length > 0
+        ? `${smallerBatch} In training, recompute: true (--recompute) keeps less for the backward pass.`
+        : smallerBatch;
+    this.memory.reserve(parts, isLarger ? this.#scratch.bytes : 0, hint);
   }
 
   #declare(name: string, type: TensorType): void {
