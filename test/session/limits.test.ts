@@ -8,10 +8,11 @@ import { algorithms } from "../../src/targets/wasm/list.ts";
 import { type WasmSession, wasmTarget } from "../../src/targets/wasm/session.ts";
 
 const target = wasmTarget(nodeHost, algorithms);
+const open = (): Promise<WasmSession> => target.open({ threads: 1, fusion: true });
 
 /** The error of a program that does not fit; the session holds no more than before. */
 async function refusal(graph: Graph, prepare: (session: WasmSession) => void = () => {}): Promise<string> {
-  const session = await target.open({ threads: 1 });
+  const session = await open();
   try {
     prepare(session);
     const before = session.memory.bytes;
@@ -76,7 +77,7 @@ test("a machine that gives no more memory gives the same error", async () => {
 test("a second program says what the first has taken", async () => {
   const net = sequential(conv(64, { kernel: 3 }), relu(), globalPool("average"), dense(2));
   const graphOf = (batch: number): Graph => traceEvaluation(net, { batch, inputs: { input: { shape: [3, 64, 64] } } }).graph;
-  const session = await target.open({ threads: 1 });
+  const session = await open();
   try {
     await session.compile(graphOf(8));
     const before = session.memory.bytes;
