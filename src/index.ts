@@ -33,6 +33,7 @@ export { writeMatrixMarket, writeMatrixNpz } from "./inspect/matrix-files.ts";
 export { drawMatrix } from "./inspect/matrix-picture.ts";
 export { nameStructure, type Structure, structureOf } from "./inspect/matrix-structure.ts";
 export { distanceFromConvolution, type PriorDistance } from "./inspect/prior.ts";
+export { composeKernel, lowRankKernel, type SeparatedKernel, separateKernel } from "./inspect/separable.ts";
 export {
   constantInitialiser,
   fanUniform,
@@ -66,7 +67,7 @@ export {
   softsign,
   tanh,
 } from "./nn/layers/activation.ts";
-export { adaptivePool } from "./nn/layers/adaptive.ts";
+export { adaptivePool, pyramidPool, quadrantPool } from "./nn/layers/adaptive.ts";
 export {
   crop,
   flatten,
@@ -78,6 +79,7 @@ export {
   upsample,
 } from "./nn/layers/arrange.ts";
 export { type Container, concatenated, identity, named, parallel, residual, sequential } from "./nn/layers/compose.ts";
+export { type ConvLayerOptions, convLayer } from "./nn/layers/conv-layer.ts";
 export { dropout } from "./nn/layers/dropout.ts";
 export { type LayerWith, layer } from "./nn/layers/layer.ts";
 export {
@@ -106,12 +108,21 @@ export {
   type AveragePoolOptions,
   averagePool,
   globalPool,
-  type MaxPoolOptions,
-  maxout,
+  type MaxPool,
   maxPool,
-  type PoolOptions,
+  maxPoolIndices,
+  type PoolIndices,
   type PoolWeights,
+  powerPool,
+  unpool,
+  unpooled,
 } from "./nn/layers/pool.ts";
+export type { PoolOptions } from "./nn/layers/pool-axes.ts";
+export { channelPool, maxout, type PartialPoolOptions, partialPool } from "./nn/layers/pool-channels.ts";
+export { type DynamicPoolOptions, dynamicPool, learnedPool } from "./nn/layers/pool-learned.ts";
+export { type FractionalPoolOptions, fractionalPool, stochasticPool } from "./nn/layers/pool-random.ts";
+export type { PoolKind } from "./nn/layers/pool-regions.ts";
+export { type SeparableConvOptions, separableConv } from "./nn/layers/separable.ts";
 export {
   binaryCrossEntropy,
   type CrossEntropyOptions,

@@ -1,7 +1,8 @@
 import type { Target } from "../../src/graph/session.ts";
 import { adaptivePool } from "../../src/nn/layers/adaptive.ts";
 import { pixelShuffle } from "../../src/nn/layers/arrange.ts";
-import { averagePool, maxout, maxPool, powerPool } from "../../src/nn/layers/pool.ts";
+import { averagePool, maxPool, powerPool } from "../../src/nn/layers/pool.ts";
+import { maxout } from "../../src/nn/layers/pool-channels.ts";
 import { resize } from "../../src/nn/layers/resize.ts";
 import type { Layer } from "../../src/nn/scope.ts";
 import { type Case, eachCase } from "./cases.ts";

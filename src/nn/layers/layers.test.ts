@@ -15,7 +15,8 @@ import { dropout } from "./dropout.ts";
 import { layer } from "./layer.ts";
 import { conv, dense, depthwiseConv, localConv, tiledConv, transposedConv } from "./linear.ts";
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm } from "./normalise.ts";
-import { averagePool, globalPool, maxout, maxPool, powerPool } from "./pool.ts";
+import { averagePool, globalPool, maxPool, powerPool } from "./pool.ts";
+import { maxout } from "./pool-channels.ts";
 import { resize } from "./resize.ts";
 
 /** Traces a layer on examples of a shape. */

@@ -1,25 +1,13 @@
-import { fail, Problems } from "../../base/errors.ts";
-import { tensor } from "../../graph/trace.ts";
-import { type Padding, paddingCells } from "../../grid/axis.ts";
+import { fail } from "../../base/errors.ts";
 import { call, constant, operand, type Value } from "../../ops/contract.ts";
-import { forward } from "../../ops/grid-linear/index.ts";
+import { type WindowOptions, windowOperator } from "../../ops/window/index.ts";
 import { maxWindow, mean, pointwise, slice } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
-import { checkPadding, checkWhole, layer, partsOf, perAxis } from "./layer.ts";
+import { type LayerWith, layer, partsOf } from "./layer.ts";
+import { type PoolAxis, type PoolOptions, poolAxes, reaching, windowStarts } from "./pool-axes.ts";
+import { checkPower, powers, reciprocals, rooted, windowSums } from "./pool-sums.ts";
 
 type PerAxis<T> = T | readonly T[];
-
-export interface PoolOptions {
-  /** The window's own extent when left out: windows side by side. */
-  readonly stride?: PerAxis<number>;
-  readonly padding?: PerAxis<Padding>;
-  /** A last window that begins inside the input, or in its low padding, counts although it ends beyond the high padding. */
-  readonly ceil?: boolean;
-}
-
-export interface MaxPoolOptions extends PoolOptions {
-  readonly dilation?: PerAxis<number>;
-}
 
 export interface AveragePoolOptions extends PoolOptions {
   /** Cells of padding count as zeros of the mean; true when left out. */
@@ -28,35 +16,18 @@ export interface AveragePoolOptions extends PoolOptions {
   readonly weights?: PoolWeights;
 }
 
-/** `binomial`: (k - 1 choose tap); `gaussian`: exp(-distance^2 / (2 sigma^2)), sigma in cells. */
+/** `binomial`: (k - 1 choose tap); `gaussian`: exp(-distance^2 / (2 sigma^2)), sigma in taps. */
 export type PoolWeights = "equal" | "binomial" | { readonly gaussian: number };
 
-interface PoolAxis {
-  readonly input: number;
-  readonly kernel: number;
-  readonly stride: number;
-  readonly dilation: number;
-  readonly low: number;
-  readonly high: number;
-}
+/** A max pooling with its options, which `unpooled` reads. */
+export type MaxPool = LayerWith<PoolOptions & { readonly size: PerAxis<number> }>;
 
-function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, options: MaxPoolOptions): PoolAxis[] {
-  const { extents } = partsOf(input, kind);
-  const axes = extents.length;
-  const kernels = perAxis(kernel, axes, kind, "window extents");
-  const strides = perAxis(options.stride ?? kernels, axes, kind, "strides");
-  const dilations = perAxis(options.dilation ?? 1, axes, kind, "dilations");
-  const paddings = perAxis<Padding>(options.padding ?? 0, axes, kind, "padding");
-  const problems = new Problems(kind);
-  checkWhole(problems, "window extents", kernels);
-  checkWhole(problems, "strides", strides);
-  checkWhole(problems, "dilations", dilations);
-  checkPadding(problems, paddings);
-  problems.throwIfAny();
-  return extents.map((extent, axis) => {
-    const [k, stride, dilation] = [kernels[axis], strides[axis], dilations[axis]];
-    return { input: extent, kernel: k, stride, dilation, ...paddingCells(paddings[axis], extent, k, stride, dilation) };
-  });
+/** Windows of a max pooling of this input; channels are an axis of windows of one. */
+function maxWindows(input: Value, size: PerAxis<number>, options: PoolOptions): Omit<WindowOptions, "role" | "input"> {
+  const axes = [{ kernel: 1, stride: 1, dilation: 1, low: 0, high: 0 }, ...poolAxes("maxPool", input, size, options)];
+  const all = (name: "kernel" | "stride" | "dilation" | "low" | "high"): number[] => axes.map((axis) => axis[name]);
+  const windows = { kernel: all("kernel"), stride: all("stride"), dilation: all("dilation"), low: all("low"), high: all("high") };
+  return options.ceil === true ? { ...windows, ceil: true } : windows;
 }
 
 /**
@@ -66,31 +37,48 @@ function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, options: 
  * Throws: when a window does not fit, or lies wholly in padding.
  * Example: `maxPool(3, { stride: 2, padding: 1 })`
  */
-export function maxPool(size: PerAxis<number>, options: MaxPoolOptions = {}): Layer {
-  return layer("maxPool", { size, ...options }, (input) => {
-    const axes = [{ kernel: 1, stride: 1, dilation: 1, low: 0, high: 0 }, ...poolAxes("maxPool", input, size, options)];
-    const all = (name: "kernel" | "stride" | "dilation" | "low" | "high"): number[] => axes.map((axis) => axis[name]);
-    const windows = { kernel: all("kernel"), stride: all("stride"), dilation: all("dilation"), low: all("low"), high: all("high") };
-    return maxWindow(input, options.ceil === true ? { ...windows, ceil: true } : windows).value;
-  });
+export const maxPool = (size: PerAxis<number>, options: PoolOptions = {}): MaxPool =>
+  layer("maxPool", { size, ...options }, (input) => maxWindow(input, maxWindows(input, size, options)).value);
+
+/** Where the largest cells of a max pooling were: for every window the flat cell of the example, and the windows they are of. */
+export interface PoolIndices {
+  readonly index: Value;
+  readonly windows: Omit<WindowOptions, "role">;
 }
 
-/** Largest of every `pieces` channels that follow one another. Source: Goodfellow et al. 2013. Shapes: [N, C, ...] -> [N, C / pieces, ...]. */
-export function maxout(pieces: number): Layer {
-  return layer("maxout", { pieces }, (input) => {
-    const { channels, extents } = partsOf(input, "maxout", 0);
-    if (channels % pieces !== 0) fail("maxout", "", "pieces", `a divisor of the ${channels} channels`, pieces);
-    const kernel = [pieces, ...extents.map(() => 1)];
-    return maxWindow(input, { kernel, stride: kernel }).value;
-  });
+/**
+ * maxPool as a function of values, with the cells that were the largest: index[c, o] = (c n1 + cell 1) n2 + cell 2 ... of the example.
+ * Shapes: as maxPool; the index is i32 and has the result's shape.
+ * Throws: as maxPool.
+ * Example: `const { value, indices } = maxPoolIndices(x, 2); const back = unpool(value, indices);`
+ */
+export function maxPoolIndices(input: Value, size: PerAxis<number>, options: PoolOptions = {}): { value: Value; indices: PoolIndices } {
+  const windows = maxWindows(input, size, options);
+  const { value, index } = maxWindow(input, windows);
+  return { value, indices: { index, windows: { ...windows, input: input.type.shape.slice(1) } } };
 }
 
-/** High padding with which a last window that begins inside counts. */
-function ceilHigh({ input, kernel, stride, low, high }: PoolAxis): number {
-  const reach = input + low + high - kernel;
-  const over = ((reach % stride) + stride) % stride;
-  return over > 0 && reach - over + stride < input + low ? high + stride - over : high;
-}
+/**
+ * Puts values back where a max pooling found the largest cells, and zeros elsewhere: Z[v] = sum of V[o] over the windows o with index[o] = v.
+ * Source: Zeiler and Fergus 2014, section 2.1.
+ * Shapes: V of the shape of the pooling's result -> the shape of its input.
+ * Throws: when V is of another shape.
+ */
+export const unpool = (value: Value, { index, windows }: PoolIndices): Value =>
+  value.graph.apply(windowOperator, { ...windows, role: "scatter" as const }, [value, index])[0];
+
+/**
+ * Pools, applies a layer to the largest cells, and puts what it gives back where they were: Z = unpool(inner(maxPool(V))).
+ * Source: Zeiler and Fergus 2014, section 2.1; Zhao et al. 2015 (what-where autoencoders).
+ * Shapes: as its input; `inner` keeps the shape of the pooled values.
+ * Throws: when `inner` gives another shape, or the pooling does not fit.
+ * Example: `unpooled(maxPool(2), conv(16, { kernel: 3, padding: "same" }))`
+ */
+export const unpooled = ({ options: { size, ...options } }: MaxPool, inner: Layer): Layer =>
+  layer("unpooled", { size, ...options }, (input, scope) => {
+    const { value, indices } = maxPoolIndices(input, size, options);
+    return unpool(scope.apply(inner, value), indices);
+  });
 
 /** Weight of each tap along one axis. */
 function tapWeights(weights: PoolWeights, kernel: number): number[] {
@@ -102,15 +90,21 @@ function tapWeights(weights: PoolWeights, kernel: number): number[] {
   return row;
 }
 
-/** Sum of the weights that the mean of each window counts. */
-function counts(axis: PoolAxis, high: number, countPadding: boolean, weights: readonly number[]): number[] {
-  const { input, kernel, stride, low } = axis;
-  const outputs = Math.floor((input + low + high - kernel) / stride) + 1;
-  const [first, end] = countPadding ? [Number.NEGATIVE_INFINITY, input + axis.high] : [0, input];
-  return Array.from({ length: Math.max(0, outputs) }, (_, output) => {
-    const start = output * stride - low;
-    return weights.reduce((sum, weight, tap) => (start + tap >= first && start + tap < end ? sum + weight : sum), 0);
-  });
+/** Sum of the weights that the mean of each window counts: those of cells of the input, or of its padding too, as far as it was asked for. */
+function counts(axis: PoolAxis, starts: readonly number[], paddingTo: number | null, weights: readonly number[]): number[] {
+  const [first, end] = paddingTo === null ? [0, axis.input] : [Number.NEGATIVE_INFINITY, axis.input + paddingTo];
+  return starts.map((start) =>
+    weights.reduce((sum, weight, tap) => {
+      const cell = start + tap * axis.dilation;
+      return cell >= first && cell < end ? sum + weight : sum;
+    }, 0),
+  );
+}
+
+/** With ceil, the last window depends on the extent of each example. */
+function refuseCeil(kind: string, input: Value, options: PoolOptions): void {
+  if (options.ceil === true && input.graph.extents(input) !== null)
+    fail(kind, "", "ceil", "false for examples of unequal extents, whose last windows differ", true, "Use maxPool, or padding.");
 }
 
 /**
@@ -126,11 +120,14 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
   if (typeof weights === "object" && !(weights.gaussian > 0 && Number.isFinite(weights.gaussian)))
     fail("averagePool", "weights", "gaussian", "a standard deviation > 0, in cells", weights.gaussian);
   return layer("averagePool", { size: extent, ...options }, (input) => {
-    const { channels } = partsOf(input, "averagePool");
-    const axes = poolAxes("averagePool", input, extent, options);
-    const highs = axes.map((axis) => (options.ceil === true ? ceilHigh(axis) : axis.high));
+    refuseCeil("averagePool", input, options);
+    const given = poolAxes("averagePool", input, extent, options);
+    const axes = reaching(given, options.ceil);
     const taps = axes.map((axis) => tapWeights(weights, axis.kernel));
-    const counted = axes.map((axis, i) => counts(axis, highs[i], options.countPadding ?? true, taps[i]));
+    const counted = axes.map((axis, i) => {
+      const starts = windowStarts("averagePool", axis, i);
+      return counts(axis, starts, options.countPadding === false ? null : given[i].high, taps[i]);
+    });
     const empty = counted.findIndex((sums) => sums.some((sum) => sum <= 0));
     if (empty >= 0)
       fail(
@@ -141,16 +138,14 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
         `a window of ${axes[empty].kernel} wholly in padding ${axes[empty].low}:${axes[empty].high}`,
       );
     const valid = options.countPadding === false ? validOnes(input) : null;
-    if (valid !== null) {
-      const sums = windowSums(input, reachingOf(axes, highs), channels, taps, 1);
+    if (valid !== null)
       return pointwise(call("divide", operand(0), call("max", operand(1), constant(1e-30))), [
-        sums,
-        windowSums(valid, reachingOf(axes, highs), 1, taps, 1),
+        windowSums(input, axes, taps, 1),
+        windowSums(valid, axes, taps, 1),
       ]);
-    }
     const even = counted.every((sums) => sums.every((sum) => sum === sums[0]));
     const scale = even ? 1 / counted.reduce((product, [sum]) => product * sum, 1) : 1;
-    const sums = windowSums(input, reachingOf(axes, highs), channels, taps, scale);
+    const sums = windowSums(input, axes, taps, scale);
     return even ? sums : pointwise(call("multiply", operand(0), operand(1)), [sums, reciprocals(input, counted)]);
   });
 }
@@ -161,57 +156,23 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
  * Shapes: as maxPool.
  * Throws: when p < 1, or a window does not fit.
  */
-export function powerPool(p: number, extent: PerAxis<number>, options: Omit<PoolOptions, "ceil"> = {}): Layer {
-  if (!(p >= 1 && Number.isFinite(p))) fail("powerPool", "", "p", ">= 1", p, "Use maxPool for the largest.");
+export function powerPool(p: number, extent: PerAxis<number>, options: PoolOptions = {}): Layer {
+  checkPower("powerPool", p);
   return layer("powerPool", { p, size: extent, ...options }, (input) => {
-    const { channels } = partsOf(input, "powerPool");
-    const axes = poolAxes("powerPool", input, extent, options);
-    const powers = pointwise(call("power", call("abs", operand(0)), constant(p)), [input]);
-    return pointwise(call("power", operand(0), constant(1 / p)), [windowSums(powers, axes, channels, equalTaps(axes), 1)]);
+    refuseCeil("powerPool", input, options);
+    const axes = reaching(poolAxes("powerPool", input, extent, options), options.ceil);
+    axes.forEach((axis, i) => {
+      windowStarts("powerPool", axis, i);
+    });
+    const taps = axes.map((axis) => tapWeights("equal", axis.kernel));
+    return rooted(windowSums(powers(input, p), axes, taps, 1), p);
   });
 }
-
-const reachingOf = (axes: readonly PoolAxis[], highs: readonly number[]): PoolAxis[] =>
-  axes.map((axis, i) => ({ ...axis, high: highs[i] }));
 
 /** 1 in every valid cell, [N, 1, ...n], for examples of unequal extents; null for others. */
 function validOnes(input: Value): Value | null {
   if (input.graph.extents(input) === null) return null;
-  const one = slice(input, 1, 0, 1);
-  return pointwise(constant(1), [one]);
-}
-
-const equalTaps = (axes: readonly PoolAxis[]): number[][] => axes.map(({ kernel }) => tapWeights("equal", kernel));
-
-/** Sum of every window of each channel by itself, its taps weighted by the product of their weights along the axes, times `scale`. */
-function windowSums(input: Value, axes: readonly PoolAxis[], channels: number, taps: readonly (readonly number[])[], scale: number): Value {
-  const shape = [channels, 1, ...axes.map((axis) => axis.kernel)];
-  const weights = taps.reduce<readonly number[]>((before, own) => before.flatMap((a) => own.map((b) => a * b)), [scale]);
-  const kernel = input.graph.constant(
-    weights.every((weight) => weight === weights[0])
-      ? { shape, fill: weights[0] }
-      : tensor(shape, Array.from({ length: channels }, () => weights).flat()),
-  );
-  const padding = axes.map(({ low, high }) => ({ low, high }));
-  return forward(
-    { kernel: axes.map((axis) => axis.kernel), stride: axes.map((axis) => axis.stride), padding, groups: channels },
-    kernel,
-    input,
-  );
-}
-
-/** 1 / (product of the counts) of every window, [1, ...m]. */
-function reciprocals(input: Value, counted: readonly (readonly number[])[]): Value {
-  const products = counted.reduce<readonly number[]>(
-    (before, cells) => before.flatMap((product) => cells.map((count) => product * count)),
-    [1],
-  );
-  return input.graph.constant(
-    tensor(
-      [1, ...counted.map((cells) => cells.length)],
-      products.map((product) => 1 / product),
-    ),
-  );
+  return pointwise(constant(1), [slice(input, 1, 0, 1)]);
 }
 
 /** Mean or largest cell of each channel. Shapes: [N, C, ...n] -> [N, C, 1, ...]. */

@@ -1,0 +1,53 @@
+import { fail } from "../../base/errors.ts";
+import { tensor } from "../../graph/trace.ts";
+import { call, constant, type Expression, operand, type Value } from "../../ops/contract.ts";
+import { forward } from "../../ops/grid-linear/index.ts";
+import { pointwise } from "../../ops.ts";
+import type { PoolAxis } from "./pool-axes.ts";
+
+/** Sum of every window of each channel by itself, its taps weighted by the product of their weights along the axes, times `scale`. */
+export function windowSums(input: Value, axes: readonly PoolAxis[], taps: readonly (readonly number[])[], scale: number): Value {
+  const channels = input.type.shape[1];
+  const shape = [channels, 1, ...axes.map((axis) => axis.kernel)];
+  const weights = taps.reduce<readonly number[]>((before, own) => before.flatMap((a) => own.map((b) => a * b)), [scale]);
+  const kernel = input.graph.constant(
+    weights.every((weight) => weight === weights[0])
+      ? { shape, fill: weights[0] }
+      : tensor(shape, Array.from({ length: channels }, () => weights).flat()),
+  );
+  const all = (name: "kernel" | "stride" | "dilation"): number[] => axes.map((axis) => axis[name]);
+  const padding = axes.map(({ low, high }) => ({ low, high }));
+  return forward({ kernel: all("kernel"), stride: all("stride"), dilation: all("dilation"), padding, groups: channels }, kernel, input);
+}
+
+export function checkPower(kind: string, p: number): void {
+  if (!(p >= 1 && Number.isFinite(p))) fail(kind, "", "p", ">= 1", p, "Use max for the largest.");
+}
+
+/** |V|^p */
+export const powers = (input: Value, p: number): Value =>
+  p === 1 ? pointwise(call("abs", operand(0)), [input]) : pointwise(call("power", call("abs", operand(0)), constant(p)), [input]);
+
+const positive = (formula: Expression, of: Expression): Expression => call("select", call("less", constant(0), of), formula, constant(0));
+
+/** V^(1/p) of sums >= 0; 0 has the slope 0, as no cell under it has one. */
+export const rooted = (sums: Value, p: number): Value =>
+  p === 1 ? sums : pointwise(positive(call("power", call("max", operand(0), constant(1e-30)), constant(1 / p)), operand(0)), [sums]);
+
+/** a / b of values >= 0; 0 where b is 0. */
+export const share = (a: Value, b: Value): Value =>
+  pointwise(positive(call("divide", operand(0), call("max", operand(1), constant(1e-30))), operand(1)), [a, b]);
+
+/** 1 / (product of the counts) of every window, [1, ...m]. */
+export function reciprocals(input: Value, counted: readonly (readonly number[])[]): Value {
+  const products = counted.reduce<readonly number[]>(
+    (before, cells) => before.flatMap((product) => cells.map((count) => product * count)),
+    [1],
+  );
+  return input.graph.constant(
+    tensor(
+      [1, ...counted.map((cells) => cells.length)],
+      products.map((product) => 1 / product),
+    ),
+  );
+}
