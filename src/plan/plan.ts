@@ -1,6 +1,7 @@
 import type { Graph, GraphNode } from "../graph/graph.ts";
 import { hoist } from "../graph/hoist.ts";
 import { fuse, prune } from "../graph/rewrite.ts";
+import { separate } from "../graph/separate.ts";
 import type { ChoiceRecord } from "../graph/session.ts";
 import { gatherSums } from "../graph/sums.ts";
 import { makeUsual } from "../graph/usual.ts";
@@ -60,7 +61,10 @@ export function prepare(traced: Graph, every: readonly Algorithm[], device: Devi
     algorithms.some(
       (algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0,
     );
-  const graph = options.fusion === false ? pruned : gatherSums(fuse(hoist(pruned), accepts));
+  // as predicted, so that the graph is the same where times were measured
+  const predicted = new Catalogue(algorithms, device);
+  const time = (node: GraphNode): number => Math.min(...predicted.of(node, true).list.map(({ estimate }) => estimate));
+  const graph = options.fusion === false ? pruned : gatherSums(fuse(hoist(separate(pruned, time)), accepts));
   return { graph, candidates: new Catalogue(algorithms, device, options.measured).ofGraph(graph) };
 }
 
