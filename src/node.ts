@@ -27,6 +27,7 @@ export { type OpenOptions, openDataset } from "./data/open.ts";
 export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
 export { writeFileWhole } from "./formats/write-file.ts";
 export * from "./index.ts";
+export { type ComplexLayer, complexLayers, type LayerStage, type StageKind } from "./inspect/stages.ts";
 export { type LayerSummary, type NetSummary, summarise } from "./inspect/summary.ts";
 export type { Ending, FitResult } from "./train/fit.ts";
 export type { Best, EpochMetrics } from "./train/history.ts";

@@ -94,3 +94,13 @@ test("the effective field lies inside the theoretical one, and is what a box ker
     /layer: expected one of 0-conv, 1-relu, 2-conv; received 7-conv/,
   );
 });
+
+test("what differs by less than the tolerance is unchanged", async () => {
+  const { traced, session } = await opened(sequential(averagePool(5, { stride: 1 })), [1, 40]);
+  const share = async (tolerance: number): Promise<number> =>
+    (await measureEquivariance(traced, session, noise(80), shiftBy(1), { tolerance }))[0].unchanged;
+  const [exact, some, all] = [await share(0), await share(0.5), await share(100)];
+  assert.deepEqual([exact, all], [0, 1]);
+  assert.ok(some > 0.2 && some < 0.9, `${some}`);
+  await assert.rejects(share(-1), /tolerance: expected >= 0, a part of the root mean square; received -1/);
+});

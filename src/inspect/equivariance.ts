@@ -58,7 +58,7 @@ export interface EquivarianceRow {
   readonly inside?: number;
   /** The same over the other cells. */
   readonly border?: number;
-  /** Share of cells where f(T x) = f(x): what is invariant. */
+  /** Share of cells where f(T x) = f(x), up to the tolerance: what is invariant. */
   readonly unchanged: number;
   /** Mean square of f(T x) - T f(x) by cell, over channels and examples, row-major; NaN where T f(x) comes from outside. */
   readonly map: Float64Array;
@@ -102,6 +102,7 @@ export function transformGrid(
  * has for shifts inside the picture, and not at borders, nor for turns and sizes.
  * Source: Goodfellow et al. 2016, sections 9.2 and 9.3.
  * Shapes: `pictures` [examples, channels, ...extents] as the net's input takes them; the session holds the net's parameters.
+ * Units: `tolerance` (0 when left out) is a part of the root mean square of f(x): what differs by less is unchanged.
  * Throws: when the net has no input with axes, or the transform does not fit it.
  */
 export async function measureEquivariance(
@@ -109,7 +110,9 @@ export async function measureEquivariance(
   session: Session,
   pictures: Float32Array,
   transform: GridTransform,
+  { tolerance = 0 }: { readonly tolerance?: number } = {},
 ): Promise<EquivarianceRow[]> {
+  if (!(tolerance >= 0)) fail("inspect", "equivariance", "tolerance", ">= 0, a part of the root mean square", tolerance);
   const input = inputsOf(net.graph).find(({ type }) => type.batched && type.shape.length > 2);
   if (input === undefined) return fail("inspect", "equivariance", "inputs of the net", "one with axes", "none");
   const [, channels, ...extents] = input.type.shape;
@@ -132,20 +135,22 @@ export async function measureEquivariance(
   const plain = await results(pictures);
   const changed = await results(transformGrid(pictures, examples * channels, extents, change));
   program.close();
-  return layers.map((layer, i) => compare(layer, extents, transform, examples, plain[i], changed[i]));
+  return layers.map((layer, i) => compare(layer, extents, transform, tolerance, plain[i], changed[i]));
 }
 
 function compare(
-  { path, kind, shape: [channels, ...extents], field }: LayerValue,
+  { path, kind, shape: [, ...extents], field }: LayerValue,
   whole: readonly number[],
   transform: GridTransform,
-  examples: number,
+  tolerance: number,
   plain: Float32Array,
   changed: Float32Array,
 ): EquivarianceRow {
-  const [planes, cells] = [examples * channels, size(extents)];
+  const cells = size(extents);
+  const planes = plain.length / cells;
+  const scale = Math.sqrt(plain.reduce((sum, cell) => sum + cell * cell, 0) / plain.length) || 1;
   let same = 0;
-  for (let i = 0; i < plain.length; i++) if (plain[i] === changed[i]) same++;
+  for (let i = 0; i < plain.length; i++) if (Math.abs(plain[i] - changed[i]) <= tolerance * scale) same++;
   const unchanged = same / plain.length;
   const map = new Float64Array(cells).fill(Number.NaN);
   const from = transform.cells(
@@ -169,7 +174,6 @@ function compare(
     }
     to++;
   }
-  const scale = Math.sqrt(plain.reduce((sum, cell) => sum + cell * cell, 0) / plain.length) || 1;
   const error = ({ squares, count }: { squares: number; count: number }): number | undefined =>
     count === 0 ? undefined : Math.sqrt(squares / count) / scale;
   return { path, kind, inside: error(parts.inside), border: error(parts.border), unchanged, map, extents };
