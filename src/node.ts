@@ -22,6 +22,7 @@ export type { Augmentation, Batch, Dataset, Split } from "./data/dataset.ts";
 export { type DigitsOptions, digits } from "./data/digits.ts";
 export { idxFolder } from "./data/idx.ts";
 export { type ImageFolderOptions, imageFolder, readPicture } from "./data/image-folder.ts";
+export { labelledFolder } from "./data/labelled-folder.ts";
 export { type ArrayExample, type ArrayParts, type ArraysOptions, arrays } from "./data/memory.ts";
 export { type OpenOptions, openDataset } from "./data/open.ts";
 export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
@@ -31,10 +32,10 @@ export { type ComplexLayer, complexLayers, type LayerStage, type StageKind } fro
 export { type LayerSummary, type NetSummary, summarise } from "./inspect/summary.ts";
 export type { Ending, FitResult } from "./train/fit.ts";
 export type { Best, EpochMetrics } from "./train/history.ts";
-export type { Model, ModelDescription, Prediction } from "./train/model.ts";
+export type { CellLabels, Model, ModelDescription, Prediction } from "./train/model.ts";
 export type { FitOptions, StepMetrics } from "./train/settings.ts";
 export type { Continuation, TrainedRun, TrainOptions, TrainRequest } from "./train/train-run.ts";
-export type { Evaluation, FilePrediction, PartChoice } from "./train/use-model.ts";
+export type { Evaluation, FileLabels, FilePrediction, PartChoice } from "./train/use-model.ts";
 
 /** The wasm target with Node's threads. V8's flags are set when the first session is opened, not before (`TOEPLITZ_V8_FLAGS=0` leaves them alone). */
 export const target = wasmTarget(nodeHost, algorithms);
@@ -92,6 +93,11 @@ export const evaluateModel: typeof use.evaluateModel = async (...words) => (awai
 /** Classifies picture files one after another; one that cannot be read gives its error in its place. */
 export async function* predictFiles(...words: Parameters<typeof use.predictFiles>): ReturnType<typeof use.predictFiles> {
   yield* (await import("./train/use-model.ts")).predictFiles(...words);
+}
+
+/** Labels every cell of picture files at full size and writes the labels as PNG files. */
+export async function* labelFiles(...words: Parameters<typeof use.labelFiles>): ReturnType<typeof use.labelFiles> {
+  yield* (await import("./train/use-model.ts")).labelFiles(...words);
 }
 
 /** A net by name, from a file, a model file or a run, traced: what `summarise` prints. */

@@ -1,3 +1,5 @@
+import { cellScores } from "../nn/metrics.ts";
+
 /** `12,345`. */
 export const printCount = (value: number): string => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 
@@ -33,4 +35,19 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
       .join("  ")
       .trimEnd();
   return [line(head), widths.map((width) => "─".repeat(width)).join("  "), ...rows.map(line)];
+}
+
+/** Scores of cells at full size: Dice and overlap of every class, then the accuracy. */
+export function cellLines(table: readonly (readonly number[])[], classes: readonly string[]): string[] {
+  const scores = cellScores(table);
+  const share = (value: number): string => (Number.isNaN(value) ? "–" : printShare(value));
+  const rows = scores.classes.map(({ accuracy, dice, intersectionOverUnion }, index) => [
+    classes[index] ?? String(index),
+    share(accuracy),
+    share(dice),
+    share(intersectionOverUnion),
+    printCount(table[index].reduce((sum, count) => sum + count, 0)),
+  ]);
+  const head = ["class", "accuracy", "Dice", "overlap", "cells"];
+  return [...printTable(head, rows, [false, true, true, true, true]), `accuracy of cells: ${share(scores.accuracy)}`];
 }

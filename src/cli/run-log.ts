@@ -1,4 +1,5 @@
 import type { Dataset } from "../data/dataset.ts";
+import { cellScores } from "../nn/metrics.ts";
 import { pictureOf, spread } from "../train/examples.ts";
 import type { RunFacts } from "../train/fit.ts";
 import type { EpochMetrics, Progress } from "../train/history.ts";
@@ -7,7 +8,7 @@ import type { StepMetrics } from "../train/settings.ts";
 import type { TrainedRun, TrainOptions } from "../train/train-run.ts";
 import { type Context, printJson, printLine } from "./context.ts";
 import { coloursOf, drawGallery } from "./draw.ts";
-import { printCount, printNumber, printSeconds, printShare } from "./print.ts";
+import { cellLines, printCount, printNumber, printSeconds, printShare } from "./print.ts";
 import { SpeedMeter, StatusLine } from "./progress.ts";
 
 /** Tells of a training while it runs. */
@@ -61,14 +62,16 @@ export class EventLog implements RunLog {
 
   stopping(): void {}
 
-  async end({ folder, history, best, test, ending }: TrainedRun): Promise<void> {
+  async end({ folder, history, best, test, ending, data }: TrainedRun): Promise<void> {
     const run = folder.path;
     if (ending === "signal") {
       printJson(this.#context, { event: "interrupted", run, epochs: history.length, checkpoint: fileOf(run, "checkpoint") });
       return;
     }
-    const { loss, accuracy, count } = test;
-    const scores = count === 0 ? {} : { test: { ...(accuracy !== undefined && { accuracy }), loss, count } };
+    const { loss, accuracy, count, table } = test;
+    const cells =
+      table === undefined ? {} : { classes: cellScores(table).classes.map((score, index) => ({ name: data.classes[index], ...score })) };
+    const scores = count === 0 ? {} : { test: { ...(accuracy !== undefined && { accuracy }), loss, count, ...cells } };
     const files = { model: fileOf(run, "model"), report: fileOf(run, "report") };
     printJson(this.#context, { event: "end", run, ending, epochs: history.length, best, seconds: secondsOf(history), ...files, ...scores });
   }
@@ -177,7 +180,8 @@ export class ScreenLog implements RunLog {
     this.#draw(run);
     this.#status.print(`model: ${fileOf(folder.path, "model")}`);
     this.#status.print(`report: ${fileOf(folder.path, "report")}`);
-    if (test.accuracy !== undefined) this.#status.print(`test accuracy: ${printShare(test.accuracy)}`);
+    if (test.table !== undefined) for (const line of cellLines(test.table, run.data.classes)) this.#status.print(line);
+    else if (test.accuracy !== undefined) this.#status.print(`test accuracy: ${printShare(test.accuracy)}`);
     else if (test.count > 0) this.#status.print(`test loss: ${printNumber(test.loss)}`);
   }
 

@@ -9,7 +9,7 @@ import { checkHoldout, holdoutSize } from "./holdout.ts";
 import type { ImageFolderOptions } from "./image-folder.ts";
 import { type CellForm, croppedSplit, tiledSplit } from "./labelled-cells.ts";
 import { type Entry, entriesOf, openFolder, type PartName, partFolders, pictureEndings } from "./listing.ts";
-import { isFault, readHeader, uprightSize } from "./picture-header.ts";
+import { isFault, type PictureFault, readHeader, uprightSize } from "./picture-header.ts";
 import { byteMoments } from "./statistics.ts";
 
 const imageNames = ["images", "image", "imgs", "img", "inputs", "input", "pictures", "raw", "x"];
@@ -123,6 +123,33 @@ interface Read {
   readonly codes: Int32Array;
 }
 
+/** A picture at its own size, upright. */
+export async function wholePicture(
+  bytes: Uint8Array,
+  decode: PictureDecoder,
+  channels: number,
+): Promise<Pick<LabelledPicture, "shape" | "pixels"> | PictureFault> {
+  const header = readHeader(bytes);
+  if (isFault(header)) return header;
+  const { width, height } = uprightSize(header);
+  const raster = await decode(bytes, width, height);
+  if (isFault(raster)) return raster;
+  const pixels = new Uint8Array(channels * width * height);
+  writePlanes(raster, channels, pixels, 0);
+  return { shape: [channels, height, width], pixels };
+}
+
+/** Opens a picture file at its own size. Throws ToeplitzError when it is missing or cannot be read. */
+export async function readWholePicture(
+  path: string,
+  channels: number,
+  decoder?: ImageFolderOptions["decoder"],
+): Promise<Pick<LabelledPicture, "shape" | "pixels">> {
+  const bytes = await readFile(path).catch((error: Error) => fail("data", path, "picture", "a file that can be read", error.message));
+  const picture = await wholePicture(bytes, await openDecoder(await chooseDecoder(decoder)), channels);
+  return isFault(picture) ? fail("data", path, "picture", "a PNG, JPEG, WebP or GIF that can be read", picture.fault) : picture;
+}
+
 async function readPair(
   { name, image, label }: Pair,
   decode: PictureDecoder,
@@ -130,26 +157,16 @@ async function readPair(
   problems: Problems,
 ): Promise<Read | undefined> {
   const [bytes, labelBytes] = await Promise.all([readFile(image), readFile(label)]);
-  const header = readHeader(bytes);
-  const labels = readLabelCodes(labelBytes);
-  const { width, height } = isFault(header) ? { width: 1, height: 1 } : uprightSize(header);
-  const raster = isFault(header) ? header : await decode(bytes, width, height);
-  problems.check(!isFault(raster), `image ${name}`, "a PNG, JPEG, WebP or GIF that can be read", "fault" in raster ? raster.fault : "");
-  problems.check(!isFault(labels), `labels of ${name}`, "a PNG of grey levels, indices or colours", "fault" in labels ? labels.fault : "");
-  if (isFault(raster) || isFault(labels)) return undefined;
+  const [picture, labels] = [await wholePicture(bytes, decode, channels), readLabelCodes(labelBytes)];
+  const reason = (result: object): string => (isFault(result) ? result.fault : "");
+  problems.check(!isFault(picture), `image ${name}`, "a PNG, JPEG, WebP or GIF that can be read", reason(picture));
+  problems.check(!isFault(labels), `labels of ${name}`, "a PNG of grey levels, indices or colours", reason(labels));
+  if (isFault(picture) || isFault(labels)) return undefined;
+  const [, height, width] = picture.shape;
   const fits = labels.width === width && labels.height === height;
-  if (
-    !problems.check(
-      fits,
-      `labels of ${name}`,
-      `${height} x ${width} cells (height x width), as the image`,
-      `${labels.height} x ${labels.width}`,
-    )
-  )
-    return undefined;
-  const pixels = new Uint8Array(channels * width * height);
-  writePlanes(raster, channels, pixels, 0);
-  return { picture: { name, shape: [channels, height, width], pixels }, codes: labels.codes };
+  const rule = `${height} x ${width} cells (height x width), as the image`;
+  if (!problems.check(fits, `labels of ${name}`, rule, `${labels.height} x ${labels.width}`)) return undefined;
+  return { picture: { name, ...picture }, codes: labels.codes };
 }
 
 /** The codes that occur, in order: the classes. */
@@ -310,11 +327,4 @@ export function levelsOf(classes: readonly string[]): Uint8Array {
   const own = classes.map(Number);
   const isLevels = own.every((level) => Number.isInteger(level) && level >= 0 && level <= 255);
   return Uint8Array.from(isLevels ? own : classes.map((_, index) => Math.round((255 * index) / Math.max(1, classes.length - 1))));
-}
-
-/** Throws where a set has no classes of cells. */
-export function labelledOf(split: Split, where: string): NonNullable<Split["labelled"]> {
-  return (
-    split.labelled ?? fail("data", where, "labels", "a class for each cell: folders of images and of labels", "a class for each example")
-  );
 }

@@ -1,7 +1,7 @@
 import { fail } from "../base/errors.ts";
 import { size, type Tensor } from "../base/types.ts";
 import { batchCount, batches } from "../data/batches.ts";
-import type { Batch, Dataset } from "../data/dataset.ts";
+import type { Batch, Dataset, Split } from "../data/dataset.ts";
 import type { Target } from "../graph/session.ts";
 import type { Net } from "../nn/scope.ts";
 import { type Checkpoint, checkContinuation, deviceOf, readStates, restoreStates } from "./checkpoint.ts";
@@ -132,9 +132,20 @@ class Training {
     const weights = this.#best ?? (await this.#programs.readModel());
     await this.#programs.writeModel(weights);
     const isScored = ending !== "signal" && this.#data.test !== undefined && this.#data.test.count > 0;
-    const test = isScored && this.#data.test ? await this.#programs.score(this.#data.test, this.#breathe) : noScores;
+    const test = isScored && this.#data.test ? await this.#test(this.#data.test, weights) : noScores;
     const { history, best } = this.#progress;
     return { history, best, test, model: this.#model(weights), ending, notes: this.#notes };
+  }
+
+  /** Cells are scored at the full size of their pictures, by the model itself. */
+  async #test(split: Split, weights: ReadonlyMap<string, Tensor>): Promise<Scores> {
+    if (split.labelled === undefined) return this.#programs.score(split, this.#breathe);
+    const model = this.#model(weights);
+    try {
+      return await model.score(split);
+    } finally {
+      await model.close();
+    }
   }
 
   async #begin(): Promise<void> {
@@ -289,7 +300,8 @@ class Training {
     const { session, net } = this.#programs;
     const training = { data: name, settings: this.#settings.plain, device: deviceOf(session), best: this.#progress.best };
     const { threads, tier, rounding } = this.#options;
-    return new Model({ ...net, classes, shape, normalisation, training }, tensors, this.#target, { threads, tier, rounding });
+    const labels = this.#data.train.labelled === undefined ? {} : { labels: "cells" as const };
+    return new Model({ ...net, ...labels, classes, shape, normalisation, training }, tensors, this.#target, { threads, tier, rounding });
   }
 
   async #save(model: Model | null): Promise<void> {

@@ -25,7 +25,8 @@ export function reportData(facts: ReportFacts, data: Dataset, result: FitResult)
   const { history, best, test: scores, model } = result;
   const isClassifying = scores.predicted !== undefined || (best?.accuracy !== undefined && data.classes.length > 0);
   const split = data.test;
-  const judged = split === undefined ? { wrong: [], right: [] } : judge(split, scores, data.classes, mostShown);
+  const judged =
+    split === undefined || split.labelled !== undefined ? { wrong: [], right: [] } : judge(split, scores, data.classes, mostShown);
   const shown = (list: typeof judged.wrong): ReportExample[] =>
     split === undefined ? [] : list.map(({ index, ...example }) => ({ ...example, picture: pictureOf(data, split, index) }));
   const test = split === undefined || scores.count === 0 ? undefined : testOf(data, split.labels, scores);
@@ -47,7 +48,8 @@ export function reportData(facts: ReportFacts, data: Dataset, result: FitResult)
   };
 }
 
-function testOf({ classes }: Dataset, labels: Int32Array, { predicted, accuracy, loss, count }: FitResult["test"]): ReportTest {
+function testOf({ classes }: Dataset, labels: Int32Array, { predicted, accuracy, loss, count, table }: FitResult["test"]): ReportTest {
+  if (table !== undefined) return { loss, count, accuracy, confusion: table, ofCells: true };
   if (predicted === undefined || accuracy === undefined) return { loss, count };
   return { loss, count, accuracy, confusion: confusionMatrix(labels, predicted, classes.length) };
 }

@@ -1,4 +1,4 @@
-import { fail, Problems } from "../base/errors.ts";
+import { fail, invariant, Problems } from "../base/errors.ts";
 import { printType, sameShape, size, type Tensor } from "../base/types.ts";
 import type { Normalisation, Split } from "../data/dataset.ts";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
@@ -6,7 +6,11 @@ import { type Graph, inputsOf, statesOf } from "../graph/graph.ts";
 import { loadGraph } from "../graph/save.ts";
 import type { Feeds, Outputs, Program, Session, SessionOptions, Target } from "../graph/session.ts";
 import type { TracedNet } from "../inspect/summary.ts";
+import { predictions } from "../nn/metrics.ts";
+import { type NetRecipe, netOf } from "../nn/models/index.ts";
 import type { LayerInfo } from "../nn/scope.ts";
+import { traceEvaluation } from "../nn/step.ts";
+import { logitsOfCells, normalised, scorePictures } from "./cells.ts";
 import type { Best } from "./history.ts";
 import { logitsOf, probabilitiesOf, type Scores, scoreSplit } from "./scores.ts";
 import type { PlainSettings } from "./settings.ts";
@@ -25,6 +29,10 @@ export interface ModelDescription {
   readonly shape: readonly number[];
   /** How pictures and stored numbers become input. */
   readonly normalisation: Normalisation;
+  /** `cells`: the net gives a class to every cell. Left out: to every example. */
+  readonly labels?: "cells";
+  /** What makes the net again for other extents. */
+  readonly recipe?: NetRecipe;
   readonly training?: {
     readonly data: string;
     readonly settings: PlainSettings;
@@ -43,6 +51,16 @@ export interface Prediction {
   readonly probabilities: Float64Array;
 }
 
+/** Classes of the cells of one picture. */
+export interface CellLabels {
+  readonly extents: readonly number[];
+  /** Class of every cell [...extents]. */
+  readonly labels: Int32Array;
+}
+
+/** Programs for pictures of other extents that are kept. */
+const mostWide = 4;
+
 /** Examples that a program for several at a time takes. */
 const manyExamples = 32;
 
@@ -58,7 +76,7 @@ export class Model {
   readonly #target: Target;
   readonly #options: SessionOptions;
   #session: Promise<Session> | undefined;
-  readonly #programs = new Map<number, Promise<Program>>();
+  readonly #programs = new Map<string, Promise<Program>>();
 
   constructor(description: ModelDescription, tensors: ReadonlyMap<string, Tensor>, target: Target, options: SessionOptions = {}) {
     this.description = description;
@@ -116,10 +134,43 @@ export class Model {
     return result;
   }
 
-  /** Accuracy and cross-entropy on a part of a set; its `normalisation` must be the model's. */
+  /**
+   * Gives every cell of a picture its class. A net of `unet` or `recurrentLabelling` runs at the picture's own extents, others in overlapping tiles of the
+   * extents that they were trained at; so are pictures of more than 2^20 cells.
+   * Shapes: input [channels, ...extents], normalised -> labels [...extents].
+   * Throws: ToeplitzError when the cells do not fit the shape, or the net does not label cells.
+   */
+  async labelCells(input: Float32Array, shape: readonly number[]): Promise<CellLabels> {
+    const logits = await this.#cellLogits(input, shape);
+    return { extents: shape.slice(1), labels: predictions(logits) };
+  }
+
+  async #cellLogits(input: Float32Array, shape: readonly number[]): Promise<Tensor> {
+    const { labels, recipe } = this.description;
+    const [channels, ...extents] = this.shape;
+    const problems = new Problems("model", "labelCells");
+    problems.check(labels === "cells", "net", "one that gives a class to every cell", "one of whole examples", "Use predict.");
+    const fits = shape[0] === channels && shape.length === extents.length + 1 && size(shape) === input.length;
+    problems.check(fits, "input", `[${channels}, ${extents.length} extents] and its cells`, `[${shape.join(", ")}], ${input.length} cells`);
+    problems.throwIfAny();
+    const { name } = this.#onlyInput();
+    const classes = this.classes.length;
+    const only = recipe === undefined || netOf(recipe) === undefined ? extents : undefined;
+    const run = async (cells: Float32Array, at: readonly number[]): Promise<Tensor> => {
+      const outputs = await (await this.#program(1, at)).run({ [name]: cells }, 1);
+      return logitsOf(outputs, classes, true) ?? this.#logits(outputs);
+    };
+    return logitsOfCells(input, shape, run, { classes, only });
+  }
+
+  /** Accuracy and cross-entropy on a part of a set, of cells at the full size of its pictures; its `normalisation` must be the model's. */
   async score(split: Split): Promise<Scores> {
     const { name } = this.#onlyInput();
     const classes = this.classes.length;
+    if (split.labelled !== undefined) {
+      const { normalisation } = this.description;
+      return scorePictures(split.labelled, classes, (picture) => this.#cellLogits(normalised(picture, normalisation), picture.shape));
+    }
     return scoreSplit(split, { batch: manyExamples, shape: this.shape }, async ({ input, labels, count }) => {
       const logits = this.#logits(await this.run({ [name]: input }, count));
       const losses = Float64Array.from({ length: count }, (_, row) => -Math.log(probabilitiesOf(logits.data, row, classes)[labels[row]]));
@@ -147,21 +198,41 @@ export class Model {
     return { class: this.classes[index] ?? String(index), index, probability: probabilities[index], probabilities };
   }
 
-  #program(examples: number): Promise<Program> {
-    const known = this.#programs.get(examples);
+  #program(examples: number, shape: readonly number[] = this.shape): Promise<Program> {
+    const key = `${examples} x ${shape.join(" x ")}`;
+    const known = this.#programs.get(key);
     if (known !== undefined) return known;
+    const isOwn = sameShape(shape, this.shape);
+    if (!isOwn) this.#forgetOldest();
     const made = (async () => {
       this.#session ??= this.#target.open(this.#options);
       const session = await this.#session;
-      const program = await session.compile(loadGraph(this.description.graph, examples));
+      const program = await session.compile(isOwn ? loadGraph(this.description.graph, examples) : this.#graphAt(shape));
       for (const name of session.states()) {
         const tensor = this.tensors.get(name);
         if (tensor !== undefined) await session.write(name, tensor);
       }
       return program;
     })();
-    this.#programs.set(examples, made);
+    this.#programs.set(key, made);
     return made;
+  }
+
+  /** The inference graph for one example of other extents. */
+  #graphAt(shape: readonly number[]): Graph {
+    const { recipe } = this.description;
+    const net = recipe && netOf(recipe);
+    invariant(net !== undefined, () => "another graph of a net that cannot be made again");
+    return traceEvaluation(net, { batch: 1, inputs: { [this.#onlyInput().name]: { shape } } }).graph;
+  }
+
+  #forgetOldest(): void {
+    const own = this.shape.join(" x ");
+    const others = [...this.#programs].filter(([key]) => !key.endsWith(` x ${own}`));
+    if (others.length < mostWide) return;
+    const [key, program] = others[0];
+    this.#programs.delete(key);
+    void program.then((old) => old.close());
   }
 
   /** The model file's bytes: equal models give equal bytes. */

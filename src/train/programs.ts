@@ -5,6 +5,7 @@ import type { Graph } from "../graph/graph.ts";
 import { saveGraph } from "../graph/save.ts";
 import type { Program, Session } from "../graph/session.ts";
 import { countCorrect } from "../nn/metrics.ts";
+import { recipeOf } from "../nn/models/index.ts";
 import type { Net } from "../nn/scope.ts";
 import { averageName, initialise, type TracedStep, traceEvaluation, traceTraining } from "../nn/step.ts";
 import type { ProgramChoices } from "./checkpoint.ts";
@@ -34,7 +35,7 @@ export interface Programs {
   readonly session: Session;
   readonly parameters: readonly { readonly name: string; readonly shape: readonly number[]; readonly frozen: boolean }[];
   /** What a model file says of the net. */
-  readonly net: Pick<ModelDescription, "graph" | "layers" | "statistics">;
+  readonly net: Pick<ModelDescription, "graph" | "layers" | "statistics" | "recipe">;
   /** Algorithms and layouts in use. */
   choices(): ProgramChoices;
   /** Compiles the programs again with the choices of an earlier run; false, and nothing changes, where these do not fit. */
@@ -72,10 +73,17 @@ export async function openPrograms(
   await startAverages(session);
   const kept = keptNames(session, inference, average !== undefined);
   const classes = data.classes.length;
+  const { labelled } = data.train;
+  const recipe = recipeOf(net);
   return {
     session,
     parameters: training.parameters.map(({ name, type, frozen: isFrozen }) => ({ name, shape: type.shape, frozen: isFrozen })),
-    net: { graph: saveGraph(inference.graph), layers: inference.layers, statistics: inference.states.map(({ name }) => name) },
+    net: {
+      graph: saveGraph(inference.graph),
+      layers: inference.layers,
+      statistics: inference.states.map(({ name }) => name),
+      ...(labelled && recipe && { recipe }),
+    },
     choices: () => compiled.choices(),
     adopt: (choices) => compiled.adopt(choices),
     async run(examples, { learningRate, step, closes }) {
@@ -83,9 +91,11 @@ export async function openPrograms(
       const program = closes === 0 ? accumulate : apply;
       const feeds = { ...settings.feeds(examples), learningRate, step, seed, ids: examples.ids, batches: Math.max(1, closes) };
       const outputs = await program.run(feeds, examples.count);
-      const logits = logitsOf(outputs, classes);
-      const { correct } = logits === undefined ? { correct: undefined } : countCorrect(logits, examples.labels);
-      return { loss: outputs.loss.data[0], correct };
+      const logits = logitsOf(outputs, classes, labelled !== undefined);
+      if (logits === undefined) return { loss: outputs.loss.data[0] };
+      const { correct, rows } = countCorrect(logits, examples.labels, { ignore: labelled?.ignore });
+      // of cells the share, so that every example counts as one
+      return { loss: outputs.loss.data[0], correct: labelled === undefined ? correct : (correct / Math.max(1, rows)) * examples.count };
     },
     score: (split, breathe) =>
       scoreSplit(split, { batch, shape: data.shape, breathe }, async (examples) => {
@@ -93,7 +103,7 @@ export async function openPrograms(
           { ...settings.feeds(examples), seed, step: 0, ids: examples.ids },
           examples.count,
         );
-        return { losses: outputs.loss.data, logits: logitsOf(outputs, classes) };
+        return { losses: outputs.loss.data, logits: logitsOf(outputs, classes, labelled !== undefined) };
       }),
     async readModel() {
       const tensors = new Map<string, Tensor>();

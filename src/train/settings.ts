@@ -1,9 +1,9 @@
 import { Problems } from "../base/errors.ts";
-import type { Tensor } from "../base/types.ts";
+import { size, type Tensor } from "../base/types.ts";
 import { augmentations } from "../data/augmentations.ts";
 import type { Augmentation, Batch, Dataset } from "../data/dataset.ts";
 import type { Feeds, SessionOptions } from "../graph/session.ts";
-import { crossEntropy, type Loss } from "../nn/losses.ts";
+import { crossEntropy, diceLoss, type Loss, weightedLoss } from "../nn/losses.ts";
 import { type Optimiser, optimisers, sgd } from "../nn/optimisers.ts";
 import { cosineRate, type Schedule, schedules } from "../nn/schedules.ts";
 import type { TensorSpec } from "../nn/step.ts";
@@ -46,7 +46,7 @@ export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "r
   readonly warmup?: number;
   /** For an optimiser given by name. */
   readonly weightDecay?: number;
-  /** Default: cross-entropy of logits. */
+  /** Default: cross-entropy of logits, and where every cell has a class the sum of it and the Dice loss. */
   readonly loss?: Loss;
   /** Of the default loss. */
   readonly labelSmoothing?: number;
@@ -121,8 +121,26 @@ function batchFor(count: number): number {
   return Math.min(64, Math.max(8, 2 ** Math.round(Math.log2(Math.max(1, count / 10)))));
 }
 
+/** Batches of about 2^17 cells: 8 parts of 128 x 128. */
+const batchForCells = ([, ...extents]: readonly number[]): number =>
+  Math.min(64, Math.max(1, 2 ** Math.round(17 - Math.log2(size(extents)))));
+
+/** Cross-entropy alone, or where cells have classes with the Dice loss, which keeps classes of few cells from being passed over. */
+function usualLoss(labelSmoothing: number, ignore: number | undefined): Loss {
+  if (ignore === undefined) return crossEntropy({ labelSmoothing });
+  return weightedLoss([
+    [1, crossEntropy({ labelSmoothing, ignore })],
+    [1, diceLoss({ ignore })],
+  ]);
+}
+
 /** Small sets are seen more often: 40 epochs of 270 examples, 11 of 8,500, 4 of 60,000. */
 const epochsFor = (count: number): number => Math.min(40, Math.max(3, Math.round(1050 / Math.sqrt(Math.max(1, count)))));
+
+function usualAugmentation({ shape, train }: Dataset, isPhotographs: boolean): Augmentation {
+  if (train.labelled !== undefined) return { flip: [shape.length - 2], rotate: 10, scale: 0.1, brightness: 0.05, contrast: 0.2 };
+  return isPhotographs ? augmentations.photographs : augmentations.none;
+}
 
 function optimiserOf(options: FitOptions): Optimiser {
   const { optimiser = "adamW", weightDecay } = options;
@@ -152,17 +170,20 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
   const photographs = isPhotograph(data);
   // few photographs are learnt by heart at once: softened labels and averaged weights keep the net general
   const few = photographs && count < 5000;
-  const smoothing = options.labelSmoothing ?? (few ? 0.1 : 0);
+  const { labelled } = data.train;
+  const smoothing = options.labelSmoothing ?? (few && labelled === undefined ? 0.1 : 0);
+  const entropy = `cross-entropy${smoothing > 0 ? `, label smoothing ${smoothing}` : ""}`;
+  const usualBatch = labelled === undefined ? batchFor(count) : batchForCells(data.shape);
   const plain: PlainSettings = {
     epochs: options.epochs ?? epochsFor(count),
-    batch: Math.min(options.batch ?? batchFor(count), count),
+    batch: Math.min(options.batch ?? usualBatch, count),
     accumulate: options.accumulate ?? 1,
     optimiser: { kind: optimiser.kind, ...optimiser.settings },
     learningRate: typeof name === "function" ? null : learningRate,
     schedule: typeof name === "function" ? "of the user's own" : name,
     warmup,
-    loss: options.loss === undefined ? `cross-entropy${smoothing > 0 ? `, label smoothing ${smoothing}` : ""}` : "of the user's own",
-    augment: options.augment ?? (photographs ? augmentations.photographs : augmentations.none),
+    loss: options.loss !== undefined ? "of the user's own" : labelled === undefined ? entropy : `${entropy} + Dice loss`,
+    augment: options.augment ?? usualAugmentation(data, photographs),
     seed: options.seed ?? 0,
     patience: options.patience ?? null,
     clip: options.clip ?? {},
@@ -174,10 +195,10 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     ...plain,
     optimiser,
     schedule,
-    loss: options.loss ?? crossEntropy({ labelSmoothing: smoothing }),
+    loss: options.loss ?? usualLoss(smoothing, labelled?.ignore),
     frozen: options.frozen,
     inputs: options.inputs ?? { input: { shape: data.shape } },
-    targets: options.targets ?? { label: { shape: [], dtype: "i32" } },
+    targets: options.targets ?? { label: { shape: labelled === undefined ? [] : data.shape.slice(1), dtype: "i32" } },
     feeds: options.feeds ?? (({ input, labels }) => ({ input, label: labels })),
     plain,
   };

@@ -175,7 +175,9 @@ async function runRequest(
   const data: Dataset = { ...opened, name: request.data };
   try {
     options.onData?.(data);
-    const net = await findNet(place(request.model), data.shape, data.classes.length);
+    const isOfCells = data.train.labelled !== undefined;
+    const model = request.model === "default" && isOfCells ? "unet" : request.model;
+    const net = await findNet(place(model), data.shape, data.classes.length);
     const augment = request.augment === undefined ? undefined : parseAugmentation(request.augment, data.shape.length - 1);
     const { threads, tier, tune, signal, onStep, onEpoch, command, onStart } = options;
     const fitOptions: FitOptions = {

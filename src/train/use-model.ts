@@ -1,12 +1,15 @@
-import { readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { basename, extname, join } from "node:path";
 import { fail, Problems, ToeplitzError } from "../base/errors.ts";
 import { sameShape } from "../base/types.ts";
-import type { Dataset, Split } from "../data/dataset.ts";
+import type { Dataset, LabelledCells, LabelledPicture, Split } from "../data/dataset.ts";
 import { examplesOf } from "../data/examples.ts";
 import { readPicture } from "../data/image-folder.ts";
+import { levelsOf, readWholePicture } from "../data/labelled-folder.ts";
 import { openDataset } from "../data/open.ts";
+import { writeFileWhole } from "../formats/write-file.ts";
 import type { SessionOptions, Target } from "../graph/session.ts";
+import { normalised } from "./cells.ts";
 import { decodeModel, type Model, type Prediction } from "./model.ts";
 import { runFiles } from "./run-folder.ts";
 import type { Scores } from "./scores.ts";
@@ -61,10 +64,13 @@ export async function evaluateModel(
   const { shape, classes } = model;
   const [channels, ...extents] = shape;
   const isPicture = extents.length === 2 && (channels === 1 || channels === 3);
+  const ofCells = model.description.labels === "cells";
   // without a hold-out a set that is not divided stays whole
   const size = isPicture ? { size: [extents[0], extents[1]] as const, channels: channels as 1 | 3 } : {};
   const data = await openDataset(path, { ...size, holdout: 0, progress });
   const problems = new Problems("evaluate", path);
+  const [wanted, given] = [ofCells, data.train.labelled !== undefined].map((isOfCells) => (isOfCells ? "cells" : "whole examples"));
+  problems.check(wanted === given, "classes", `those of ${wanted}, as the model gives them`, `those of ${given}`);
   problems.check(
     sameShape(data.shape, shape),
     "shape of the examples",
@@ -103,16 +109,33 @@ function joinSplits(parts: readonly Split[]): Split {
     labels: join(({ labels }) => labels),
     ids: join(({ ids }) => ids),
     rows: join(({ rows, count }) => rows ?? Int32Array.from({ length: count }, (_, row) => row)),
+    ...(first.labelled && { labelled: joinCells(parts, first.labelled) }),
     ...(first.names && { names: parts.flatMap(({ names }) => names ?? []) }),
   };
 }
 
+/** Whole pictures of several parts. */
+const joinCells = (parts: readonly Split[], first: LabelledCells): LabelledCells => ({
+  ...first,
+  pictures: () => parts.flatMap(({ labelled }) => [...(labelled?.pictures() ?? [])]),
+});
+
 /** The split as the model sees it: its normalisation, its numbers of the classes. */
 function adapt(split: Split, classes: readonly string[], model: Model): Split {
   const { examples } = split;
+  if (split.labelled !== undefined) return { ...split, labelled: adaptCells(split.labelled, classes, model) };
   const labels = split.labels.map((label) => model.classes.indexOf(classes[label]));
   if (examples === undefined) return { ...split, labels };
   return { ...split, labels, examples: examplesOf({ ...examples.data, normalisation: model.description.normalisation }) };
+}
+
+/** The same for pictures with a class for each cell. */
+function adaptCells(labelled: LabelledCells, classes: readonly string[], model: Model): LabelledCells {
+  const numbers = classes.map((name) => model.classes.indexOf(name));
+  const pictures = function* (): Generator<LabelledPicture> {
+    for (const picture of labelled.pictures()) yield { ...picture, labels: picture.labels.map((label) => numbers[label]) };
+  };
+  return { ...labelled, pictures };
 }
 
 /** What a model says of one file. */
@@ -130,6 +153,38 @@ export async function* predictFiles(model: Model, files: readonly string[]): Asy
     try {
       const [prediction] = await model.predict(await readPicture(file, { shape, normalisation }));
       yield { file, prediction };
+    } catch (error) {
+      if (!(error instanceof ToeplitzError)) throw error;
+      yield { file, error };
+    }
+  }
+}
+
+/** The labels of one file, as a picture. */
+export type FileLabels =
+  | { readonly file: string; readonly labels: string; readonly extents: readonly number[]; readonly shares: readonly number[] }
+  | { readonly file: string; readonly error: ToeplitzError };
+
+/**
+ * Labels every cell of picture files at their full size and writes one PNG each, `<name>-labels.png` in `folder`: the class's own level where the set's classes
+ * are levels of grey, else levels spread from black to white in the order of the classes. `shares` are the shares of the classes in the picture's cells.
+ */
+export async function* labelFiles(model: Model, files: readonly string[], folder: string): AsyncGenerator<FileLabels, void, void> {
+  const { classes, shape, description } = model;
+  const { encode } = await import("fast-png");
+  const levels = levelsOf(classes);
+  await mkdir(folder, { recursive: true });
+  for (const file of files) {
+    try {
+      const picture = await readWholePicture(file, shape[0]);
+      const { labels, extents } = await model.labelCells(normalised(picture, description.normalisation), picture.shape);
+      const [height, width] = extents;
+      const path = join(folder, `${basename(file, extname(file))}-labels.png`);
+      const data = Uint8Array.from(labels, (label) => levels[label]);
+      await writeFileWhole(path, encode({ width, height, data, channels: 1, depth: 8 }));
+      const counts = classes.map(() => 0);
+      for (const label of labels) counts[label]++;
+      yield { file, labels: path, extents, shares: counts.map((count) => count / labels.length) };
     } catch (error) {
       if (!(error instanceof ToeplitzError)) throw error;
       yield { file, error };

@@ -3,7 +3,7 @@ import { classScores, confusionMatrix } from "../../train/report/scores.ts";
 import type { PartChoice } from "../../train/use-model.ts";
 import { oneOf, wholeNumber } from "../arguments.ts";
 import { type Context, printJson, printLine } from "../context.ts";
-import { printCount, printNumber, printShare, printTable } from "../print.ts";
+import { cellLines, printCount, printNumber, printShare, printTable } from "../print.ts";
 import { StatusLine } from "../progress.ts";
 
 interface Flags {
@@ -41,10 +41,14 @@ async function evaluate(context: Context, path: string, dataPath: string, { part
   try {
     const { data, split, part: scored, scores } = await evaluateModel(model, dataPath, { part, ...(json !== true && { progress }) });
     status.clear();
-    const { accuracy = 0, loss, count, predicted = split.labels } = scores;
+    const { accuracy = 0, loss, count, predicted = split.labels, table } = scores;
     const { classes } = model;
-    const confusion = confusionMatrix(split.labels, predicted, classes.length);
-    const rows = classScores(confusion).map((score, index) => ({ name: classes[index], ...score }));
+    const confusion = table ?? confusionMatrix(split.labels, predicted, classes.length);
+    const rows = classScores(confusion).map(({ overlap, ...score }, index) => ({
+      name: classes[index],
+      ...score,
+      ...(table && { overlap }),
+    }));
     if (json === true) {
       const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
       const list = rows.map(({ name, support, ...shares }) => ({
@@ -67,6 +71,11 @@ async function evaluate(context: Context, path: string, dataPath: string, { part
     } else {
       for (const note of data.notes) printLine(context, `note: ${note}`);
       const share = (value: number): string => (Number.isNaN(value) ? "–" : printShare(value, 1));
+      if (table !== undefined) {
+        for (const line of cellLines(table, classes)) printLine(context, line);
+        printLine(context, `part: ${scored}, ${printCount(count)} pictures at full size, cross-entropy ${printNumber(loss)}`);
+        return;
+      }
       const cells = rows.map(({ name, precision, recall, f1, support }) => [
         name,
         share(precision),

@@ -9,16 +9,18 @@ interface Flags {
   readonly tier?: "wide" | "relaxed" | "plain";
   readonly runs: string;
   readonly top: number;
+  readonly output: string;
   readonly json?: boolean;
 }
 
 /** `predict RUN|MODEL FILE...` */
 export function predictCommand(context: Context): Command {
   return new Command("predict")
-    .description("classify pictures")
+    .description("classify pictures, or label every cell of them where the net does")
     .argument("<model>", "model file, run folder, or name of a run")
     .argument("<files...>", "PNG, JPEG, WebP or GIF")
     .option("--top <n>", "classes named for each file", wholeNumber(1), 3)
+    .option("--output <folder>", "where label pictures are written, <name>-labels.png each", "labels")
     .option("--threads <n>", "threads that compute (all cores)", wholeNumber(1))
     .option("--tier <name>", "highest instruction set: wide, relaxed, plain", oneOf("wide", "relaxed", "plain"))
     .option("--runs <folder>", "folder of the run folders", "runs")
@@ -26,12 +28,29 @@ export function predictCommand(context: Context): Command {
     .action((model: string, files: string[], flags: Flags) => predict(context, model, files, flags));
 }
 
-async function predict(context: Context, path: string, files: readonly string[], { json, top, ...options }: Flags): Promise<void> {
-  const { loadModel, predictFiles } = await import("../../node.ts");
+async function predict(context: Context, path: string, files: readonly string[], { json, top, output, ...options }: Flags): Promise<void> {
+  const { labelFiles, loadModel, predictFiles } = await import("../../node.ts");
   const model = await loadModel(path, options);
   const problems: ToeplitzError[] = [];
+  const named = (shares: readonly (readonly [string, number])[]): string =>
+    [...shares]
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, top)
+      .map(([name, share]) => `${name} ${printShare(share, 1)}`)
+      .join(", ");
   try {
-    for await (const result of predictFiles(model, files)) {
+    const ofCells = model.description.labels === "cells";
+    for await (const result of ofCells ? labelFiles(model, files, output) : []) {
+      if ("error" in result) {
+        problems.push(result.error);
+        continue;
+      }
+      const { file, labels, extents, shares: list } = result;
+      const shares = model.classes.map((name, index) => [name, list[index]] as const);
+      if (json === true) printJson(context, { file, labels, extents, shares: Object.fromEntries(shares) });
+      else printLine(context, `${file}: ${labels}, ${extents.join(" x ")} cells: ${named(shares)}`);
+    }
+    for await (const result of ofCells ? [] : predictFiles(model, files)) {
       if ("error" in result) {
         problems.push(result.error);
         continue;
@@ -39,10 +58,7 @@ async function predict(context: Context, path: string, files: readonly string[],
       const { file, prediction } = result;
       const shares = model.classes.map((name, index) => [name, prediction.probabilities[index]] as const);
       if (json === true) printJson(context, { file, class: prediction.class, probabilities: Object.fromEntries(shares) });
-      else {
-        const best = [...shares].sort(([, a], [, b]) => b - a).slice(0, top);
-        printLine(context, `${file}: ${best.map(([name, share]) => `${name} ${printShare(share, 1)}`).join(", ")}`);
-      }
+      else printLine(context, `${file}: ${named(shares)}`);
     }
   } finally {
     await model.close();

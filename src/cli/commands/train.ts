@@ -25,7 +25,8 @@ interface Flags extends PlainOptions {
 }
 
 const details = `
-DATA is a folder of class folders with pictures (also below train, val, test), a folder of IDX files, or demo:digits (demo:digits:N for N examples).
+DATA is a folder of class folders with pictures (also below train, val, test), a folder of images/ and labels/ with a PNG of classes of cells for each
+image, a folder of IDX files, or demo:digits (demo:digits:N for N examples).
 What is not given is chosen from the data. Everything that is chosen is chosen on a part split from the training examples; the test part is scored
 once, at the end. A run folder holds config.json, metrics.csv, model.safetensors (the best epoch), last.safetensors and report.html.
 Ctrl-C writes a checkpoint; --resume goes on from the last one to the same bits.`;
@@ -34,7 +35,7 @@ export function trainCommand(context: Context, argv: readonly string[]): Command
   return new Command("train")
     .description("train a net on data, in a new run folder")
     .argument("[data]", "folder, or demo:digits")
-    .option("--model <name>", "default, lenet5, resnet20, resnet18, mobilenetv2, or a file that exports net")
+    .option("--model <name>", "default, lenet5, resnet20, resnet18, mobilenetv2, unet, recurrent, or a file that exports net")
     .option("--epochs <n>", "times that every example is seen", wholeNumber(1))
     .option("--batch <n>", "examples of one step", wholeNumber(1))
     .option("--rate <x>", "highest learning rate", number({ above: 0 }))
@@ -51,7 +52,7 @@ export function trainCommand(context: Context, argv: readonly string[]): Command
     .option("--clip <norm>", "largest norm of all gradients", number({ above: 0 }))
     .option("--patience <n>", "end after so many epochs without a lower validation loss", wholeNumber(1))
     .option("--holdout <x>", "validation part: share, or number of examples", number({ from: 0 }))
-    .option("--size <n>", "side of pictures, or HEIGHTxWIDTH", pictureSize)
+    .option("--size <n>", "side of pictures, or of the parts cut from labelled ones, or HEIGHTxWIDTH", pictureSize)
     .option("--channels <n>", "1 for grey, 3 for colour", (text) => (oneOf("1", "3")(text) === "1" ? 1 : 3))
     .option("--seed <n>", "of everything that is random (0)", wholeNumber(0))
     .option("--threads <n>", "threads that compute (all cores)", wholeNumber(1))

@@ -78,19 +78,26 @@ export function classSection({ classes, test }: ReportData): Html | null {
   const confusion = test?.confusion ?? [];
   if (confusion.length === 0) return null;
   const scores = classScores(confusion);
-  const rows = scores.map((score, index) => html`<tr><th scope="row">${classes[index] ?? index}</th>${scoreCells(score, true)}</tr>\n`);
+  const ofCells = test?.ofCells === true;
+  const rows = scores.map(
+    (score, index) => html`<tr><th scope="row">${classes[index] ?? index}</th>${scoreCells(score, true, ofCells)}</tr>\n`,
+  );
   const table = html`<div class="scroll"><table class="wide">
-<thead><tr><th scope="col">Class</th><th scope="col" class="number">Examples</th><th scope="col" class="number">Precision</th><th scope="col" class="number">Recall</th><th scope="col" class="number">F1</th></tr></thead>
+<thead><tr><th scope="col">Class</th><th scope="col" class="number">${ofCells ? "Cells" : "Examples"}</th><th scope="col" class="number">Precision</th><th scope="col" class="number">Recall</th><th scope="col" class="number">${ofCells ? "Dice" : "F1"}</th>${
+    ofCells && html`<th scope="col" class="number">Overlap</th>`
+  }</tr></thead>
 <tbody>${rows}</tbody>
-<tfoot><tr><th scope="row">Mean</th>${scoreCells(meanScore(scores), false)}</tr></tfoot></table></div>`;
+<tfoot><tr><th scope="row">Mean</th>${scoreCells(meanScore(scores), false, ofCells)}</tr></tfoot></table></div>`;
   return html`<section id="classes"><h2>Scores per class</h2>
-<p class="soft">Precision: the share of right ones among those predicted as the class. Recall: among those given as the class. F1: their harmonic mean.</p>
+<p class="soft">Precision: the share of right ones among those predicted as the class. Recall: among those given as the class. ${
+    ofCells ? "Dice: their harmonic mean. Overlap: cells of both, given and predicted, over those of either." : "F1: their harmonic mean."
+  }</p>
 ${scores.length > foldLimit ? html`<details><summary>All ${scores.length} classes</summary>${table}</details>` : table}
 </section>`;
 }
 
-function scoreCells({ support, precision, recall, f1 }: ClassScore, bars: boolean): Html {
-  const cells = [precision, recall, f1].map((value) =>
+function scoreCells({ support, precision, recall, f1, overlap }: ClassScore, bars: boolean, ofCells: boolean): Html {
+  const cells = [precision, recall, f1, ...(ofCells ? [overlap] : [])].map((value) =>
     bars && !Number.isNaN(value)
       ? html`<td class="number bar" style="--share: ${Math.round(value * 100)}%">${printShare(value)}</td>`
       : html`<td class="number">${printShare(value)}</td>`,
@@ -109,6 +116,7 @@ function meanScore(scores: readonly ClassScore[]): ClassScore {
     precision: mean(({ precision }) => precision),
     recall: mean(({ recall }) => recall),
     f1: mean(({ f1 }) => f1),
+    overlap: mean(({ overlap }) => overlap),
   };
 }
 

@@ -59,6 +59,8 @@ export interface ReportTest {
   /** Number of examples by class given (row) and class predicted (column). */
   readonly confusion?: readonly (readonly number[])[];
   readonly count: number;
+  /** Accuracy and table count cells instead of examples. */
+  readonly ofCells?: boolean;
 }
 
 /** A word or list from the settings or the environment. */

@@ -6,8 +6,10 @@ export interface ClassScore {
   readonly precision: number;
   /** Share of right ones among those given as this class. */
   readonly recall: number;
-  /** Harmonic mean of both: 2 right / (given + predicted). */
+  /** Harmonic mean of both: 2 right / (given + predicted); of cells also called Dice. */
   readonly f1: number;
+  /** right / (given + predicted - right). */
+  readonly overlap: number;
   /** Number of examples given as this class. */
   readonly support: number;
 }
@@ -37,7 +39,8 @@ export function classScores(confusion: readonly (readonly number[])[]): ClassSco
     const right = row[index];
     const support = row.reduce((sum, count) => sum + count, 0);
     const predicted = confusion.reduce((sum, other) => sum + other[index], 0);
-    return { precision: right / predicted, recall: right / support, f1: (2 * right) / (support + predicted), support };
+    const both = support + predicted;
+    return { precision: right / predicted, recall: right / support, f1: (2 * right) / both, overlap: right / (both - right), support };
   });
 }
 

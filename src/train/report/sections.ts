@@ -24,8 +24,9 @@ ${data.notes.length > 0 && html`<ul class="notes" aria-label="Notes">${data.note
 function scoreCard({ test }: ReportData): Html {
   if (test === undefined) return card("Test", "not made", "the run ended before its test", true);
   if (test.accuracy === undefined) return card("Test loss", printNumber(test.loss), `${printCount(test.count)} examples`, true);
-  const right = Math.round(test.accuracy * test.count);
-  return card("Test accuracy", printShare(test.accuracy), `${printCount(right)} of ${printCount(test.count)} right`, true);
+  const cells = test.ofCells === true ? (test.confusion ?? []).flat().reduce((sum, count) => sum + count, 0) : test.count;
+  const [right, title] = [Math.round(test.accuracy * cells), test.ofCells === true ? "Test accuracy of cells" : "Test accuracy"];
+  return card(title, printShare(test.accuracy), `${printCount(right)} of ${printCount(cells)} right`, true);
 }
 
 function bestCard({ epochs, bestEpoch }: ReportData): Html | null {
@@ -96,6 +97,7 @@ function epochTable(
 export function examplesSection({ task, test, mistakes, rights }: ReportData): Html | null {
   if (test === undefined && mistakes.length === 0 && rights.length === 0) return null;
   const regression = task === "regression";
+  if (test?.ofCells === true) return null;
   const none = test?.accuracy === 1 ? `No mistake among ${printCount(test.count)} test examples.` : "None were kept.";
   return html`<section id="mistakes"><h2>${regression ? "Largest errors" : "Worst mistakes"}</h2>
 ${mistakes.length > 0 ? gallery(mistakes) : html`<p>${none}</p>`}
