@@ -1,6 +1,6 @@
 import { size } from "../base/types.ts";
 import type { Graph, GraphNode, GraphValue } from "./graph.ts";
-import { prune, withNodes } from "./rewrite.ts";
+import { countUses, prune, withNodes } from "./rewrite.ts";
 
 /**
  * Gradient checkpointing: the backward pass computes values of the forward pass again instead of reading what was kept since. The forward nodes are
@@ -42,27 +42,51 @@ const bytesOf = ({ type }: GraphValue): number => 4 * size(type.shape);
 
 const isAlias = ({ operator, plan }: GraphNode): boolean => operator.alias?.(plan) === true;
 
-/** The largest sum of values of nodes that live at one time. */
-export function liveBytes({ values, nodes, outputs, updates }: Graph): number {
-  /** What an alias shows. */
-  const root = new Map<number, number>();
-  const rootOf = (value: number): number => root.get(value) ?? value;
-  const first = new Map<number, number>();
+/**
+ * The largest sum of values of nodes that live at one time, about as a plan has it: formulas that one other formula or sum reads are worked out there,
+ * aliases take nothing, and the result of a formula lies over an operand that nothing else reads.
+ */
+export function liveBytes(graph: Graph): number {
+  const { values, nodes, outputs, updates } = graph;
+  const uses = countUses(graph);
+  const readers = new Map<number, GraphNode>();
+  for (const node of nodes) for (const input of node.inputs) readers.set(input, node);
+  const isInner = (value: number): boolean => {
+    const reader = readers.get(value);
+    return uses.get(value) === 1 && reader !== undefined && (isFormula(reader) || reader.operator.name === "reduce");
+  };
+  /** Values that must be there for one to be read. */
+  const parts = new Map<number, readonly number[]>();
+  const partsOf = (value: number): readonly number[] => parts.get(value) ?? [value];
   const last = new Map<number, number>();
   nodes.forEach((node, index) => {
-    for (const input of node.inputs) last.set(rootOf(input), index);
-    for (const output of node.outputs) {
-      if (isAlias(node)) root.set(output, rootOf(node.inputs[0]));
-      else first.set(output, index).set(output, index);
-      last.set(rootOf(output), index);
+    const read = [...new Set(node.inputs.flatMap(partsOf))];
+    const passes = isAlias(node) || (isFormula(node) && isInner(node.outputs[0]));
+    if (passes) parts.set(node.outputs[0], read);
+    else for (const value of [...read, ...node.outputs]) last.set(value, index);
+  });
+  for (const { value } of [...outputs, ...updates]) for (const part of partsOf(value)) last.set(part, nodes.length - 1);
+  const change = new Float64Array(nodes.length + 1);
+  const taken = new Set<number>();
+  nodes.forEach((node, index) => {
+    for (const value of node.outputs) {
+      if (parts.has(value)) continue;
+      const bytes = bytesOf(values[value]);
+      const isFree = (part: number): boolean =>
+        last.get(part) === index && !taken.has(part) && values[part].source.kind === "node" && bytesOf(values[part]) === bytes;
+      const under = isFormula(node) ? node.inputs.flatMap(partsOf).find(isFree) : undefined;
+      if (under !== undefined) taken.add(under);
+      // the place of an operand counts as the operand's until this node has run
+      change[under === undefined ? index : index + 1] += bytes;
+      change[(last.get(value) ?? index) + 1] -= bytes;
     }
   });
-  for (const { value } of [...outputs, ...updates]) last.set(rootOf(value), nodes.length - 1);
-  const change = new Float64Array(nodes.length + 1);
-  for (const [value, index] of first) {
-    change[index] += bytesOf(values[value]);
-    change[(last.get(value) ?? index) + 1] -= bytesOf(values[value]);
-  }
+  return largest(change);
+}
+
+const isFormula = ({ operator, fusion }: GraphNode): boolean => operator.name === "pointwise" && fusion === null;
+
+function largest(change: Float64Array): number {
   let live = 0;
   let most = 0;
   for (const bytes of change) {
@@ -82,7 +106,7 @@ class Sections {
   readonly #last = new Map<number, number>();
   /** Large values that are read last by each node. */
   readonly #ending: readonly { readonly value: number; readonly made: number }[][];
-  readonly #least: number;
+  readonly #largest: number;
   readonly #times: readonly number[];
 
   constructor(graph: Graph, count: number) {
@@ -91,8 +115,8 @@ class Sections {
     const { values, nodes } = graph;
     const forward = nodes.slice(0, count);
     const most = forward.flatMap(({ outputs }) => outputs).reduce((bytes, value) => Math.max(bytes, bytesOf(values[value])), 0);
-    this.#least = most / small;
-    this.#made = forward.map((node) => node.outputs.filter((value) => bytesOf(values[value]) >= this.#least));
+    this.#largest = most;
+    this.#made = forward.map((node) => node.outputs.filter((value) => this.#isLarge(value)));
     this.#times = forward.map(timeOf);
     forward.forEach((node, index) => {
       for (const input of node.inputs) this.#last.set(input, index);
@@ -107,7 +131,7 @@ class Sections {
   *keeps(): Generator<ReadonlySet<number>> {
     const total = this.#made.flat().reduce((bytes, value) => bytes + this.#bytes(value), 0);
     const tried = new Set<string>();
-    for (let most = total; most > this.#least; most /= 1.5) {
+    for (let most = total; most > this.#largest / 2; most /= 1.4) {
       const cuts = this.#cuts(most);
       const key = cuts.join(" ");
       if (tried.has(key)) continue;
@@ -115,6 +139,10 @@ class Sections {
       const tails = new Set([0, 0.25, 0.5, 0.75].map((share) => Math.max(1, Math.round(share * (cuts.length + 1)))));
       for (const tail of tails) yield this.#keep(cuts, cuts[cuts.length - tail] ?? 0);
     }
+  }
+
+  #isLarge(value: number): boolean {
+    return this.#bytes(value) >= this.#largest / small;
   }
 
   #lastRead(value: number): number {
@@ -159,7 +187,7 @@ class Sections {
     const { nodes } = this.#graph;
     const keep = new Set<number>();
     nodes.slice(0, this.#count).forEach(({ outputs }, index) => {
-      for (const value of outputs) if (index >= whole || this.#bytes(value) < this.#least) keep.add(value);
+      for (const value of outputs) if (index >= whole || !this.#isLarge(value)) keep.add(value);
     });
     let next = 0;
     this.#made.forEach((made, index) => {

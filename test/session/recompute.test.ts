@@ -77,7 +77,7 @@ const planned = ({ graph }: TracedStep): number => plan(graph, algorithms, devic
 
 test("sampled nets: recomputed values change no bit, whatever is kept", async () => {
   let longer = 0;
-  for (let seed = 0; seed < 6; seed++) {
+  for (let seed = 0; seed < 4; seed++) {
     const net = sampleNet(random(seed, 32));
     const plain = traced(net, 3, {}, [3, 16, 8]);
     const want = await train(await referenceTarget.open(), plain, 3, [3, 16, 8]);
@@ -87,7 +87,7 @@ test("sampled nets: recomputed values change no bit, whatever is kept", async ()
       assert.deepEqual(await train(await referenceTarget.open(), step, 3, [3, 16, 8]), want, `net ${seed}, recompute ${recompute}`);
     }
   }
-  assert.ok(longer >= 6, `${longer} nets recompute anything`);
+  assert.ok(longer >= 4, `${longer} nets recompute anything`);
 });
 
 /** Draws numbers, and has running statistics. */
