@@ -19,6 +19,7 @@ import { narrowForward } from "../../ops/grid-linear/narrow/wasm-narrow.ts";
 import { winogradKernelAlgorithms } from "../../ops/grid-linear/winograd/wasm-kernel-gradient.ts";
 import { winogradAlgorithms } from "../../ops/grid-linear/winograd/wasm-winograd.ts";
 import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
+import { channelMove } from "../../ops/move/wasm-channels.ts";
 import { plainMove } from "../../ops/move/wasm-move.ts";
 import { wasmPointwise } from "../../ops/pointwise/wasm-pointwise.ts";
 import { wasmRandom } from "../../ops/random/wasm-random.ts";
@@ -71,5 +72,6 @@ export const algorithms: readonly Algorithm[] = [
   wasmMoments,
   wasmRandom,
   plainMatmul,
+  channelMove,
   plainMove,
 ] as readonly Algorithm[];
