@@ -1,5 +1,10 @@
 import { size, type TensorType } from "./base/types.ts";
 import type { Dataset } from "./data/dataset.ts";
+import type * as idx from "./data/idx.ts";
+import type * as pictures from "./data/image-folder.ts";
+import type * as labelled from "./data/labelled-folder.ts";
+import type * as sets from "./data/open.ts";
+import type * as files from "./formats/write-file.ts";
 import { inputsOf } from "./graph/graph.ts";
 import type { CompileOptions, Feeds, Session, SessionOptions } from "./graph/session.ts";
 import { nodeHost } from "./hosts/node-host.ts";
@@ -20,13 +25,10 @@ export { augmentations, parseAugmentation } from "./data/augmentations.ts";
 export { type BatchOptions, batches } from "./data/batches.ts";
 export type { Augmentation, Batch, Dataset, Split } from "./data/dataset.ts";
 export { type DigitsOptions, digits } from "./data/digits.ts";
-export { idxFolder } from "./data/idx.ts";
-export { type ImageFolderOptions, imageFolder, readPicture } from "./data/image-folder.ts";
-export { labelledFolder } from "./data/labelled-folder.ts";
+export type { ImageFolderOptions } from "./data/image-folder.ts";
 export { type ArrayExample, type ArrayParts, type ArraysOptions, arrays } from "./data/memory.ts";
-export { type OpenOptions, openDataset } from "./data/open.ts";
+export type { OpenOptions } from "./data/open.ts";
 export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
-export { writeFileWhole } from "./formats/write-file.ts";
 export * from "./index.ts";
 export { type ComplexLayer, complexLayers, type LayerStage, type StageKind } from "./inspect/stages.ts";
 export { type LayerSummary, type NetSummary, summarise } from "./inspect/summary.ts";
@@ -46,6 +48,28 @@ export const target = wasmTarget(nodeHost, algorithms);
  */
 export const open = (options?: SessionOptions): Promise<Session> => target.open(options);
 
+// what reads, writes and trains is loaded when it is asked for: a program that only runs a net starts sooner
+
+/** Opens a set that is recognised by what is in it: the demo, idx files, label pictures, or class folders of pictures. */
+export const openDataset: typeof sets.openDataset = async (...words) => (await import("./data/open.ts")).openDataset(...words);
+
+/** Opens a folder of pictures in class folders, with or without train, val and test folders above them. */
+export const imageFolder: typeof pictures.imageFolder = async (...words) => (await import("./data/image-folder.ts")).imageFolder(...words);
+
+/** Opens a folder of images and of label pictures, one label for each cell. */
+export const labelledFolder: typeof labelled.labelledFolder = async (...words) =>
+  (await import("./data/labelled-folder.ts")).labelledFolder(...words);
+
+/** Reads one picture as a net takes it: [channels, height, width], normalised. */
+export const readPicture: typeof pictures.readPicture = async (...words) => (await import("./data/image-folder.ts")).readPicture(...words);
+
+/** Opens a folder of idx files (MNIST and its kin). */
+export const idxFolder: typeof idx.idxFolder = async (...words) => (await import("./data/idx.ts")).idxFolder(...words);
+
+/** Writes a file whole or not at all. */
+export const writeFileWhole: typeof files.writeFileWhole = async (...words) =>
+  (await import("./formats/write-file.ts")).writeFileWhole(...words);
+
 /** Options of `fit` in Node. */
 export interface NodeFitOptions extends FitOptions {
   /** Folder that keeps the run: `runs/digits`. Nothing is written when it is left out. */
@@ -64,7 +88,6 @@ export interface NodeFitOptions extends FitOptions {
 export async function fit(net: Net, data: Dataset, options: NodeFitOptions = {}): Promise<FitResult> {
   const { run, resume = false, ...rest } = options;
   if (run === undefined) return (await import("./train/fit.ts")).fit(net, data, rest, target);
-  // what trains is loaded when something is trained: a program that only runs a net starts sooner
   const [{ fitInFolder }, { isRunFolder, RunFolder }] = await Promise.all([import("./train/keep-run.ts"), import("./train/run-folder.ts")]);
   const goesOn = resume && (await isRunFolder(run));
   const folder = (): Promise<RunFolder> => (goesOn ? RunFolder.resume(run) : RunFolder.create(run));
