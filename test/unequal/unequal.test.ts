@@ -4,12 +4,13 @@ import { random } from "../../src/base/random.ts";
 import { size } from "../../src/base/types.ts";
 import type { Session, Target } from "../../src/graph/session.ts";
 import { relu, sigmoid } from "../../src/nn/layers/activation.ts";
+import { adaptivePool, pyramidPool, quadrantPool } from "../../src/nn/layers/adaptive.ts";
 import { flatten, pad, upsample } from "../../src/nn/layers/arrange.ts";
 import { concatenated, residual, sequential } from "../../src/nn/layers/compose.ts";
 import { conv, dense, depthwiseConv, tiledConv, transposedConv } from "../../src/nn/layers/linear.ts";
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm } from "../../src/nn/layers/normalise.ts";
 import { averagePool, globalPool, maxPool, powerPool } from "../../src/nn/layers/pool.ts";
-import { maxout } from "../../src/nn/layers/pool-channels.ts";
+import { channelPool, maxout, partialPool } from "../../src/nn/layers/pool-channels.ts";
 import type { Layer } from "../../src/nn/scope.ts";
 import { initialise, traceEvaluation } from "../../src/nn/step.ts";
 import { target } from "../../src/node.ts";
@@ -30,6 +31,16 @@ const nets: Readonly<Record<string, Layer>> = {
   "average pool": averagePool(2, { stride: 1, padding: 1 }),
   "average pool of cells": averagePool(3, { stride: 2, padding: 1, countPadding: false }),
   "power pool": powerPool(2, 2),
+  "average pool dilated": averagePool(2, { dilation: 2, stride: 1 }),
+  "adaptive average": sequential(conv(4, { kernel: 3, padding: 1 }), adaptivePool(3)),
+  "adaptive max": sequential(conv(9, { kernel: 1 }), relu(), adaptivePool(2, "max"), flatten(), dense(3)),
+  "adaptive power": sequential(sigmoid(), adaptivePool(2, { power: 2 })),
+  "adaptive to more regions than cells": adaptivePool(8, "max"),
+  quadrants: sequential(conv(8, { kernel: 1 }), quadrantPool()),
+  pyramid: sequential(conv(4, { kernel: 3, padding: 1 }), relu(), pyramidPool([1, 2, 3]), dense(3)),
+  "channels average": sequential(conv(6, { kernel: 3, padding: 1 }), channelPool(2)),
+  "channels power": sequential(conv(6, { kernel: 3, padding: 1 }), channelPool(3, { power: 2 })),
+  "some channels": sequential(conv(6, { kernel: 3, padding: 1 }), partialPool(2, maxPool(3, { stride: 1, padding: 1 }))),
   maxout: sequential(conv(6, { kernel: 3, padding: 1 }), maxout(3)),
   "global average": sequential(conv(4, { kernel: 3, padding: 1 }), relu(), globalPool("average"), flatten(), dense(3)),
   "global max": sequential(conv(4, { kernel: 1 }), globalPool("max"), flatten(), dense(3)),

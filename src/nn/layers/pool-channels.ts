@@ -1,8 +1,9 @@
 import { fail } from "../../base/errors.ts";
 import { size } from "../../base/types.ts";
+import { tensor } from "../../graph/trace.ts";
 import type { Value } from "../../ops/contract.ts";
 import { forward } from "../../ops/grid-linear/index.ts";
-import { concat, maxWindow, reshape, slice, transpose } from "../../ops.ts";
+import { concat, crop, maxWindow, reshape, slice } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
 import { layer, partsOf, perAxis } from "./layer.ts";
 import { checkKind, drawFrom, type PoolKind, regionsOf, weightedByItself } from "./pool-regions.ts";
@@ -18,9 +19,10 @@ function checkPieces(kind: string, input: Value, pieces: number): { channels: nu
 }
 
 function largestChannel(kind: string, input: Value, pieces: number): Value {
-  const { extents } = checkPieces(kind, input, pieces);
-  const kernel = [pieces, ...extents.map(() => 1)];
-  return maxWindow(input, { kernel, stride: kernel }).value;
+  const { channels, extents } = checkPieces(kind, input, pieces);
+  // with the pieces on an axis of their own, windows do not cut through blocks of channels
+  const apart = reshape(input, [channels / pieces, pieces, ...extents]);
+  return reshape(maxWindow(apart, { kernel: [1, pieces, ...extents.map(() => 1)] }).value, [channels / pieces, ...extents]);
 }
 
 /** Largest of every `pieces` channels that follow one another. Source: Goodfellow et al. 2013. Shapes: [N, C, ...] -> [N, C / pieces, ...]. */
@@ -104,24 +106,44 @@ export function partialPool(channels: number, pool: Layer, options: PartialPoolO
   });
 }
 
+/** Cells of every channel put elsewhere by convolutions of single taps: with `all`, every cell of a window makes a channel, else its first. */
+function apartByTaps(input: Value, steps: readonly number[], all: boolean): Value {
+  const channels = input.type.shape[1];
+  const taps = all ? size(steps) : 1;
+  const kernel = all ? steps : steps.map(() => 1);
+  const content = Array.from({ length: channels * taps * taps }, (_, at) => (Math.floor(at / taps) % taps === at % taps ? 1 : 0));
+  const ones = input.graph.constant(tensor([channels * taps, 1, ...kernel], content));
+  return forward({ kernel, stride: steps, groups: channels }, ones, input);
+}
+
 /** Every s-th cell from the first. */
 function sampled(input: Value, to: readonly number[], steps: readonly number[]): Value {
-  return to.reduce((value, extent, axis) => {
-    const [from, last] = [input.type.shape[2 + axis], (extent - 1) * steps[axis]];
-    if (last >= from)
-      fail("partialPool", "", `cells on axis ${axis}`, `more than (${extent} - 1) * ${steps[axis]} = ${last}, the last one sampled`, from);
-    return steps[axis] === 1 && extent === from ? value : slice(value, 2 + axis, 0, last + 1, steps[axis]);
-  }, input);
+  const made = apartByTaps(input, steps, false);
+  const beyond = made.type.shape.slice(2).map((extent, axis) => extent - to[axis]);
+  beyond.forEach((cells, axis) => {
+    const [from, last] = [input.type.shape[2 + axis], (to[axis] - 1) * steps[axis]];
+    if (cells < 0)
+      fail(
+        "partialPool",
+        "",
+        `cells on axis ${axis}`,
+        `more than (${to[axis]} - 1) * ${steps[axis]} = ${last}, the last one sampled`,
+        from,
+      );
+  });
+  return beyond.every((cells) => cells === 0)
+    ? made
+    : crop(
+        made,
+        beyond.map((high) => ({ low: 0, high })),
+      );
 }
 
 /** All cells, those of a window of `steps` as channels: [C, ...m s] -> [C s1 s2 ..., ...m]. */
 function folded(input: Value, to: readonly number[], steps: readonly number[]): Value {
-  const [, channels, ...extents] = input.type.shape;
-  extents.forEach((from, axis) => {
+  input.type.shape.slice(2).forEach((from, axis) => {
     if (from !== to[axis] * steps[axis])
       fail("partialPool", "", `cells on axis ${axis}`, `${to[axis]} windows of ${steps[axis]} = ${to[axis] * steps[axis]}`, from);
   });
-  const apart = reshape(input, [channels, ...to.flatMap((extent, axis) => [extent, steps[axis]])]);
-  const order = [0, 1, ...to.map((_, axis) => 3 + 2 * axis), ...to.map((_, axis) => 2 + 2 * axis)];
-  return reshape(transpose(apart, order), [channels * size(steps), ...to]);
+  return apartByTaps(input, steps, true);
 }
