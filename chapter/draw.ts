@@ -90,7 +90,7 @@ const round = (value: number): number => Number(value.toPrecision(4));
 const opening = (title: string, w: number, h: number): string =>
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" role="img" aria-label="${escapeText(title)}"><title>${escapeText(title)}</title>${scheme}<rect width="${w}" height="${h}" fill="var(--paper)"/>`;
 
-/** A grid of numbers as squares, from blue (least) over paper (zero) to orange (largest). */
+/** A grid of numbers as squares, from blue (least) over paper (zero) to orange (largest); NaN is paper. */
 export interface Picture {
   readonly caption: string;
   readonly rows: number;
@@ -98,27 +98,46 @@ export interface Picture {
   readonly cells: ArrayLike<number>;
 }
 
+export interface PictureOptions {
+  readonly side?: number;
+  readonly perRow?: number;
+}
+
 /** Pictures side by side, each with its own scale, symmetric around zero. */
-export function pictures(title: string, list: readonly Picture[], side = 150): string {
-  const gap = 16;
-  const w = gap + list.length * (side + gap);
-  const tallest = Math.max(...list.map(({ rows, columns }) => rows / columns));
-  const h = Math.ceil(gap + side * tallest + 24);
-  const parts = list.map(({ caption, rows, columns, cells }, i) => {
-    const unit = side / columns;
-    const most = Array.from(cells).reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
-    const squares = Array.from({ length: rows * columns }, (_, at) => {
-      const share = Math.min(1, Math.abs(cells[at]) / most);
-      if (share < 0.005) return "";
-      return `<rect x="${fixed((at % columns) * unit)}" y="${fixed(Math.floor(at / columns) * unit)}" width="${fixed(unit)}" height="${fixed(unit)}" fill="var(--c${cells[at] < 0 ? 0 : 1})" fill-opacity="${share.toFixed(2)}"/>`;
-    });
-    return [
-      `<g transform="translate(${gap + i * (side + gap)} ${gap})"><rect width="${side}" height="${fixed(rows * unit)}" fill="none" stroke="var(--line)"/>`,
-      ...squares,
-      `<text x="${side / 2}" y="${fixed(rows * unit + 15)}" font-size="12" text-anchor="middle" font-family="system-ui, sans-serif" fill="var(--ink)">${escapeText(caption)}</text></g>`,
-    ].join("");
+export function pictures(title: string, list: readonly Picture[], { side = 150, perRow = list.length }: PictureOptions = {}): string {
+  const [gap, captionHeight] = [16, 24];
+  const columnsOf = Math.min(perRow, list.length);
+  const tallest = Math.max(...list.map(({ rows, columns }) => rows / columns)) * side;
+  const w = gap + columnsOf * (side + gap);
+  const h = gap + Math.ceil(list.length / columnsOf) * Math.ceil(tallest + captionHeight);
+  const parts = list.map((picture, i) => {
+    const [left, top] = [gap + (i % columnsOf) * (side + gap), gap + Math.floor(i / columnsOf) * Math.ceil(tallest + captionHeight)];
+    return `<g transform="translate(${left} ${top})">${onePicture(picture, side)}</g>`;
   });
   return `${opening(title, w, h)}${parts.join("")}</svg>`;
 }
 
-const fixed = (value: number): string => Number(value.toFixed(2)).toString();
+function onePicture({ caption, rows, columns, cells }: Picture, side: number): string {
+  const unit = side / columns;
+  const most = Array.from(cells).reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
+  // one path for each of 20 shades on either side of zero
+  const shades = new Map<number, string[]>();
+  for (let at = 0; at < rows * columns; at++) {
+    const shade = Math.round((20 * cells[at]) / most + 1e-9);
+    if (shade === 0 || Number.isNaN(shade)) continue;
+    const path = shades.get(shade) ?? [];
+    path.push(`M${at % columns} ${Math.floor(at / columns)}h1v1h-1z`);
+    shades.set(shade, path);
+  }
+  const squares = [...shades]
+    .sort(([a], [b]) => a - b)
+    .map(([shade, path]) => `<path fill="var(--c${shade < 0 ? 0 : 1})" fill-opacity="${Math.abs(shade) / 20}" d="${path.join("")}"/>`);
+  const height = fixed(rows * unit);
+  return [
+    `<g transform="scale(${fixed(unit)})" shape-rendering="crispEdges">${squares.join("")}</g>`,
+    `<rect width="${side}" height="${height}" fill="none" stroke="var(--line)"/>`,
+    `<text x="${side / 2}" y="${fixed(rows * unit + 15)}" font-size="12" text-anchor="middle" font-family="system-ui, sans-serif" fill="var(--ink)">${escapeText(caption)}</text>`,
+  ].join("");
+}
+
+const fixed = (value: number): string => Number(value.toFixed(4)).toString();

@@ -33,7 +33,7 @@ const woven = ({ source, printed, drawings }: Run): string =>
     .flat()
     .join("\n");
 
-/** Lines that begin with `measured` hold times of one machine: they are shown, and may differ. */
+/** Lines that begin with `measured` hold times, or what was learnt to the last bit, of one machine: they are shown, and may differ. So may such drawings. */
 const stable = (text: string): string =>
   text
     .split("\n")
@@ -44,4 +44,19 @@ const stable = (text: string): string =>
 export function isShown(page: string, name: string, run: Run): boolean {
   const shown = [...page.matchAll(section)].find(([, own]) => own === name)?.[2] ?? "";
   return stable(shown) === stable(woven(run));
+}
+
+/** What the table at the end of the page names as shown by neither an example of the page nor a file that is there. */
+export function missingProofs(page: string, exists: (file: string) => boolean): string[] {
+  const names = exampleNames(page);
+  const rows = page
+    .slice(page.lastIndexOf("\n## "))
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && !line.startsWith("| ---"));
+  if (rows.length < 2) return ["the table at the end of the page is empty"];
+  return rows.slice(1).flatMap((row) => {
+    const shown = [...(row.split("|").at(-2) ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name);
+    if (shown.length === 0) return [`nothing is said to show: ${row}`];
+    return shown.filter((name) => !names.includes(name) && !exists(name)).map((name) => `no example and no file: ${name}`);
+  });
 }

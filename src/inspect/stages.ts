@@ -15,10 +15,14 @@ export interface ComplexLayer {
 }
 
 const kinds = new Map<string, StageKind>([
-  ...["conv", "depthwiseConv", "localConv", "tiledConv", "transposedConv", "dense"].map((kind) => [kind, "convolution"] as const),
+  ...["conv", "depthwiseConv", "localConv", "tiledConv", "transposedConv", "separableConv", "dense"].map(
+    (kind) => [kind, "convolution"] as const,
+  ),
   ...["maxPool", "averagePool", "powerPool", "globalPool", "adaptivePool", "maxout"].map((kind) => [kind, "pooling"] as const),
   ...["batchNorm", "layerNorm", "groupNorm", "instanceNorm", "localResponseNorm"].map((kind) => [kind, "other"] as const),
-  ...["flatten", "reshape", "dropout", "crop", "pad", "resize", "upsample", "pixelShuffle"].map((kind) => [kind, "other"] as const),
+  ...["flatten", "reshape", "dropout", "crop", "pad", "resize", "upsample", "pixelShuffle", "unpool"].map(
+    (kind) => [kind, "other"] as const,
+  ),
 ]);
 /** Nonlinearities are many, and keep the shape; pooling ends in one word. */
 const stageOf = (kind: string): StageKind => kinds.get(kind) ?? (kind.endsWith("Pool") ? "pooling" : "detector");
