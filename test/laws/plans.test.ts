@@ -34,6 +34,7 @@ for (const operator of operators) {
 const takesAll = new Set([
   "wasm-grid-linear-general",
   "wasm-window-plain",
+  "wasm-regions-plain",
   "wasm-pointwise-vectors",
   "wasm-reduce-slots",
   "wasm-sums-slots",
