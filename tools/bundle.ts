@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Metafile, type Plugin, transform } from "esbuild";
 import { root } from "./source-files.ts";
 
 /**
@@ -50,17 +50,16 @@ export async function bundlePackage(folder: string): Promise<void> {
       ...Object.keys(parts).map((name) => [`part-${name}`, `part:${name}`]),
     ]),
     outdir: folder,
-    // without indentation a tenth less is read; names stay, for stack traces
-    minifyWhitespace: true,
-    lineLimit: 160,
     plugins: [partsPlugin(await ownersOf())],
   });
   for (const { path, text } of outputFiles) {
     mkdirSync(dirname(path), { recursive: true });
     const up = relative(dirname(path), folder);
     // importing does nothing here: imports for the order alone would make a user's bundler warn
-    const kept = text.replaceAll(/^import"\.[^"]*";\n?/gm, "");
-    writeFileSync(path, up === "" ? kept : kept.replaceAll(/"\.\/(?=part-)/g, `"${up}/`));
+    const kept = text.replaceAll(/^import "\.[^"]*";\n/gm, "");
+    const placed = up === "" ? kept : kept.replaceAll(/(?<= from )"\.\/(?=part-)/g, `"${up}/`);
+    // without indentation a tenth less is read; names stay, for stack traces
+    writeFileSync(path, (await transform(placed, { minifyWhitespace: true, lineLimit: 160, target: common.target })).code);
   }
 }
 
