@@ -86,15 +86,28 @@ export function batches(split: Split, options: BatchOptions): AsyncGenerator<Bat
   problems.check(shape !== undefined, "shape", "the shape of one example", "none", "Give the option shape for a split without examples.");
   problems.throwIfAny();
   const exampleShape = shape ?? [];
-  if (options.augment !== undefined) checkAugmentation(options.augment, exampleShape.length - 1);
-  const drawn = options.shuffle ? epochOrder(split.ids, seed, epoch) : Int32Array.from({ length: split.count }, (_, index) => index);
   const { grids = [exampleShape.slice(1)] } = options;
+  if (options.augment !== undefined) checkAugmentation(options.augment, exampleShape.length - 1);
+  if (split.extents !== undefined) checkGrids(split.extents, grids);
+  const drawn = options.shuffle ? epochOrder(split.ids, seed, epoch) : Int32Array.from({ length: split.count }, (_, index) => index);
   const order = grids.length === 1 ? drawn : groupedOrder(drawn, split, grids, batch, options.shuffle ? { seed, epoch } : null);
   const { augment: augmentation = {} } = options;
   // parts of pictures are drawn anew in every epoch
   const isPlain = isIdentity(augmentation) && split.labelled === undefined;
   const augment = isPlain ? undefined : { augmentation, seed, epoch };
   return generate({ split, order, batch, from, prefetch, threads, augment, shape: exampleShape, grids });
+}
+
+/** The last grid must hold every example. */
+function checkGrids(extents: Int32Array, grids: readonly (readonly number[])[]): void {
+  const problems = new Problems("batches");
+  const last = grids[grids.length - 1];
+  const most = last.map((_, axis) =>
+    extents.reduce((largest, extent, at) => (at % last.length === axis ? Math.max(largest, extent) : largest), 0),
+  );
+  const holds = most.every((extent, axis) => extent <= last[axis]);
+  problems.check(holds, "last grid", `one that holds every example: at least ${most.join(" x ")}`, last.join(" x "));
+  problems.throwIfAny();
 }
 
 /** Examples sorted by their grids, otherwise in the order of the epoch, whose whole batches then come in a random order. */
@@ -152,7 +165,11 @@ async function* generate(epoch: Epoch): AsyncGenerator<Batch, void, void> {
   const count = batchCount(split, batch);
   const { fill, ahead } = await filling(epoch, Math.min(batch, split.count) * cells);
   const slots = Array.from({ length: Math.min(ahead + 1, count - from) }, () =>
-    makeSlot(Math.min(batch, split.count), shape, split.labelled === undefined ? 1 : cells / shape[0]),
+    makeSlot(
+      Math.min(batch, split.count),
+      [shape[0], ...epoch.grids[epoch.grids.length - 1]],
+      split.labelled === undefined ? 1 : cells / shape[0],
+    ),
   );
   const start = (number: number): void => {
     if (number >= count) return;

@@ -1,5 +1,6 @@
 import { size } from "../base/types.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
+import { shapeAt } from "../data/unequal.ts";
 import type { Picture } from "./report/data.ts";
 import type { Scores } from "./scores.ts";
 
@@ -50,7 +51,7 @@ export function spread(split: Split, scores: Scores, classes: readonly string[],
 
 /** An example as a picture, with the normalisation taken back; of other than 1 or 3 channels the first. */
 export function pictureOf(data: Dataset, split: Split, index: number): Picture {
-  const [channels, ...extents] = data.shape;
+  const [channels, ...extents] = shapeAt(data.shape, split.extents, index);
   const cells = size(extents);
   const all = new Float32Array(channels * cells);
   split.read(index, all, 0);

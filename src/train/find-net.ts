@@ -11,11 +11,11 @@ const endings = [".ts", ".mts", ".js", ".mjs"];
 export const isNetFile = (name: string): boolean => endings.some((ending) => name.endsWith(ending));
 
 /**
- * A net by the name of a model, or from a file that exports `net`, or `createNet(shape, classes)`.
+ * A net by the name of a model, or from a file that exports `net`, or `createNet(shape, classes, unequal)`; `unequal` says that examples have extents of their own.
  * Throws: ToeplitzError when there is no such model or file, or it exports neither.
  */
-export async function findNet(name: string, shape: readonly number[], classes: number): Promise<Net> {
-  if (Object.hasOwn(models, name)) return models[name](shape, classes);
+export async function findNet(name: string, shape: readonly number[], classes: number, unequal = false): Promise<Net> {
+  if (Object.hasOwn(models, name)) return models[name](shape, classes, unequal);
   const known = `one of ${Object.keys(models).join(", ")}, or a file (${endings.join(", ")}) that exports net`;
   if (!isNetFile(name)) return fail("model", name, "name", known, name);
   const path = resolve(name);
@@ -26,7 +26,7 @@ export async function findNet(name: string, shape: readonly number[], classes: n
     return fail("model", name, "file", "a module that can be loaded", error.message.split("\n")[0], hint);
   });
   const { net, createNet } = module as { net?: unknown; createNet?: unknown };
-  const made: unknown = typeof createNet === "function" ? createNet(shape, classes) : net;
+  const made: unknown = typeof createNet === "function" ? createNet(shape, classes, unequal) : net;
   const isNet =
     typeof made === "function" || (typeof made === "object" && made !== null && typeof (made as { apply?: unknown }).apply === "function");
   if (!isNet)

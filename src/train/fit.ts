@@ -186,12 +186,12 @@ class Training {
 
   /** One epoch, or what is left of it. */
   async #epoch(): Promise<void> {
-    const { batch, seed, augment } = this.#settings;
+    const { batch, seed, augment, grids } = this.#settings;
     const { epoch, batch: from, sums } = this.#progress;
     const started = performance.now();
     const before = sums.seconds;
     const seconds = (): number => before + (performance.now() - started) / 1000;
-    const order = batches(this.#data.train, { batch, seed, epoch, shuffle: true, augment, from, shape: this.#data.shape });
+    const order = batches(this.#data.train, { batch, seed, epoch, shuffle: true, augment, from, shape: this.#data.shape, grids });
     for await (const examples of order) {
       const isWhole = await this.#batch(examples, seconds);
       if (isWhole && (await this.#mayStop())) return;

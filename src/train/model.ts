@@ -11,9 +11,11 @@ import { type NetRecipe, netOf } from "../nn/models/index.ts";
 import type { LayerInfo } from "../nn/scope.ts";
 import { traceEvaluation } from "../nn/step.ts";
 import { logitsOfCells, normalised, scorePictures } from "./cells.ts";
+import { exampleRuns, gridsOfModel, onGrid } from "./example-runs.ts";
 import type { Best } from "./history.ts";
 import { logitsOf, probabilitiesOf, type Scores, scoreSplit } from "./scores.ts";
 import type { PlainSettings } from "./settings.ts";
+import { gridName } from "./unequal.ts";
 
 const format = "toeplitz model 1";
 
@@ -33,6 +35,13 @@ export interface ModelDescription {
   readonly labels?: "cells";
   /** What makes the net again for other extents. */
   readonly recipe?: NetRecipe;
+  /** Of nets that take examples of unequal extents. */
+  readonly unequal?: {
+    /** Fewest cells on each axis of which every layer leaves one. */
+    readonly least: readonly number[];
+    /** The inference graph on grids of fewer cells, by their extents (`64x96`), from the fewest cells; `graph` is that of the whole shape. */
+    readonly grids: Readonly<Record<string, string>>;
+  };
   readonly training?: {
     readonly data: string;
     readonly settings: PlainSettings;
@@ -89,7 +98,7 @@ export class Model {
     return this.description.classes;
   }
 
-  /** Shape of one example: [channels, ...extents]. */
+  /** Shape of one example: [channels, ...extents]; the largest extents where the net takes unequal ones. */
   get shape(): readonly number[] {
     return this.description.shape;
   }
@@ -104,32 +113,32 @@ export class Model {
 
   /**
    * Runs the net on examples of any number of inputs.
-   * Shapes: feeds by name, [count, ...]; outputs by name, valid until the next run.
+   * Shapes: feeds by name, [count, ...] (with `<name>.extents` where examples are of unequal extents); outputs by name, valid until the next run.
    */
   async run(feeds: Feeds, count: number): Promise<Outputs> {
     if (count > manyExamples) fail("model", "run", "examples", `1 to ${manyExamples}`, count, "Run them in parts.");
-    const program = await this.#program(count === 1 ? 1 : manyExamples);
+    return this.#run(feeds, count, this.shape);
+  }
+
+  async #run(feeds: Feeds, count: number, shape: readonly number[]): Promise<Outputs> {
+    const program = await this.#program(count === 1 ? 1 : manyExamples, shape);
     return program.run(feeds, count);
   }
 
   /**
-   * Classifies examples.
-   * Shapes: input [count, channels, ...extents], normalised as `description.normalisation` says.
+   * Classifies examples. Those of unequal extents are computed together with others of like extents, on the first grid that holds them.
+   * Shapes: input [count, channels, ...extents], or a tensor [channels, ...extents] of each example; normalised as `description.normalisation` says.
    * Throws: ToeplitzError when the cells do not fit the shape, or the net does not classify.
    */
-  async predict(input: Float32Array): Promise<Prediction[]> {
-    const cells = size(this.shape);
-    const count = input.length / cells;
-    if (!Number.isInteger(count) || count < 1) {
-      fail("model", "predict", "input", `a multiple of ${cells} cells (${this.shape.join(" x ")})`, input.length);
-    }
+  async predict(input: Float32Array | readonly Tensor[]): Promise<Prediction[]> {
     const { name } = this.#onlyInput();
     const result: Prediction[] = [];
-    for (let from = 0; from < count; from += manyExamples) {
-      const part = Math.min(manyExamples, count - from);
-      const outputs = await this.run({ [name]: input.subarray(from * cells, (from + part) * cells) }, part);
+    for (const { places, cells, extents, shape } of exampleRuns(this.description, input, manyExamples)) {
+      const outputs = await this.#run({ [name]: cells, ...(extents && { [`${name}.extents`]: extents }) }, places.length, shape);
       const logits = this.#logits(outputs);
-      for (let row = 0; row < part; row++) result.push(this.#prediction(probabilitiesOf(logits.data, row, this.classes.length)));
+      places.forEach((place, row) => {
+        result[place] = this.#prediction(probabilitiesOf(logits.data, row, this.classes.length));
+      });
     }
     return result;
   }
@@ -171,15 +180,24 @@ export class Model {
       const { normalisation } = this.description;
       return scorePictures(split.labelled, classes, (picture) => this.#cellLogits(normalised(picture, normalisation), picture.shape));
     }
-    return scoreSplit(split, { batch: manyExamples, shape: this.shape }, async ({ input, labels, count }) => {
-      const logits = this.#logits(await this.run({ [name]: input }, count));
-      const losses = Float64Array.from({ length: count }, (_, row) => -Math.log(probabilitiesOf(logits.data, row, classes)[labels[row]]));
-      return { losses, logits };
-    });
+    const { description } = this;
+    const grids = gridsOfModel(description);
+    // a set whose examples are all alike may lie between the grids
+    return scoreSplit(
+      split,
+      { batch: manyExamples, shape: this.shape, grids: split.extents && grids.map(([, ...extents]) => extents) },
+      async (batch) => {
+        const { count, labels } = batch;
+        const { shape, cells, extents } = onGrid(description, batch);
+        const logits = this.#logits(await this.#run({ [name]: cells, ...(extents && { [`${name}.extents`]: extents }) }, count, shape));
+        const losses = Float64Array.from({ length: count }, (_, row) => -Math.log(probabilitiesOf(logits.data, row, classes)[labels[row]]));
+        return { losses, logits };
+      },
+    );
   }
 
   #onlyInput(): { name: string } {
-    const inputs = inputsOf(loadGraph(this.description.graph, 1));
+    const inputs = inputsOf(loadGraph(this.description.graph, 1)).filter(({ name }) => !name.endsWith(".extents"));
     if (inputs.length !== 1) {
       fail("model", "predict", "inputs of the net", "1", `${inputs.length} (${inputs.map(({ name }) => name).join(", ")})`, "Use run.");
     }
@@ -200,14 +218,15 @@ export class Model {
 
   #program(examples: number, shape: readonly number[] = this.shape): Promise<Program> {
     const key = `${examples} x ${shape.join(" x ")}`;
+    const { graph, unequal } = this.description;
+    const text = sameShape(shape, this.shape) ? graph : unequal?.grids[gridName(shape.slice(1))];
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
-    const isOwn = sameShape(shape, this.shape);
-    if (!isOwn) this.#forgetOldest();
+    if (text === undefined) this.#forgetOldest();
     const made = (async () => {
       this.#session ??= this.#target.open(this.#options);
       const session = await this.#session;
-      const program = await session.compile(isOwn ? loadGraph(this.description.graph, examples) : this.#graphAt(shape));
+      const program = await session.compile(text === undefined ? this.#graphAt(shape) : loadGraph(text, examples));
       for (const name of session.states()) {
         const tensor = this.tensors.get(name);
         if (tensor !== undefined) await session.write(name, tensor);

@@ -1,9 +1,8 @@
 import { fail, ToeplitzError } from "../base/errors.ts";
-import type { Tensor } from "../base/types.ts";
+import { sameShape, type Tensor } from "../base/types.ts";
 import type { Batch, Dataset, Split } from "../data/dataset.ts";
-import type { Graph } from "../graph/graph.ts";
 import { saveGraph } from "../graph/save.ts";
-import type { Program, Session } from "../graph/session.ts";
+import type { ChoiceRecord, Program, Session } from "../graph/session.ts";
 import { countCorrect } from "../nn/metrics.ts";
 import { recipeOf } from "../nn/models/index.ts";
 import type { Net } from "../nn/scope.ts";
@@ -12,6 +11,7 @@ import type { ProgramChoices } from "./checkpoint.ts";
 import type { ModelDescription } from "./model.ts";
 import { logitsOf, type Scores, scoreSplit } from "./scores.ts";
 import type { FitOptions, Settings } from "./settings.ts";
+import { checkData, gridName, gridNamed, leastExtents, specsOn } from "./unequal.ts";
 
 /** What one batch gave. */
 export interface BatchResult {
@@ -35,7 +35,7 @@ export interface Programs {
   readonly session: Session;
   readonly parameters: readonly { readonly name: string; readonly shape: readonly number[]; readonly frozen: boolean }[];
   /** What a model file says of the net. */
-  readonly net: Pick<ModelDescription, "graph" | "layers" | "statistics" | "recipe">;
+  readonly net: Pick<ModelDescription, "graph" | "layers" | "statistics" | "recipe" | "unequal">;
   /** Algorithms and layouts in use. */
   choices(): ProgramChoices;
   /** Compiles the programs again with the choices of an earlier run; false, and nothing changes, where these do not fit. */
@@ -48,6 +48,23 @@ export interface Programs {
   writeModel(tensors: ReadonlyMap<string, Tensor>): Promise<void>;
 }
 
+/** What a program of a run is for. */
+type Role = "apply" | "accumulate" | "evaluate";
+
+/** Traces a net for a role on a grid; `infer` is what a model file keeps. */
+function tracing(net: Net, settings: Settings, whole: readonly number[]): (role: Role | "infer", grid: readonly number[]) => TracedStep {
+  const { batch, loss, optimiser, clip, frozen, recompute } = settings;
+  const average = settings.average > 0 ? settings.average : undefined;
+  return (role, grid) => {
+    const inputs = specsOn(settings.inputs, whole, grid);
+    if (role === "infer") return traceEvaluation(net, { batch: 1, inputs });
+    const targets = specsOn(settings.targets, whole, grid);
+    if (role === "evaluate") return traceEvaluation(net, { batch, inputs, targets, loss, averaged: average !== undefined });
+    const options = { batch, inputs, targets, loss, optimiser, clip, average, frozen, recompute };
+    return traceTraining(net, { ...options, ...(settings.accumulate > 1 && { phase: role }) });
+  };
+}
+
 /** Traces and compiles training and evaluation, and writes the first values. */
 export async function openPrograms(
   session: Session,
@@ -56,25 +73,30 @@ export async function openPrograms(
   settings: Settings,
   { start, tune = false }: Pick<FitOptions, "start" | "tune">,
 ): Promise<Programs> {
-  const { batch, inputs, targets, loss, optimiser, clip, frozen, seed, recompute } = settings;
-  const average = settings.average > 0 ? settings.average : undefined;
-  const options = { batch, inputs, targets, loss, optimiser, clip, average, frozen, recompute };
-  const isAccumulating = settings.accumulate > 1;
-  const training = traceTraining(net, { ...options, ...(isAccumulating && { phase: "apply" as const }) });
-  const accumulating = isAccumulating ? traceTraining(net, { ...options, phase: "accumulate" }) : undefined;
-  const evaluation = traceEvaluation(net, { batch, inputs, targets, loss, averaged: average !== undefined });
-  const inference = traceEvaluation(net, { batch: 1, inputs });
-  const steps = [training, ...(accumulating === undefined ? [] : [accumulating]), evaluation];
-  const graphs = { apply: training.graph, accumulate: accumulating?.graph, evaluate: evaluation.graph };
-  const compiled = new Compilation(session, graphs);
-  await compiled.make((graph) => session.compile(graph, { tune }));
+  const { batch, seed, grids } = settings;
+  const [whole] = grids.slice(-1);
+  const trace = tracing(net, settings, whole);
+  const inference = trace("infer", whole);
+  const least = data.train.extents && leastExtents(inference, whole);
+  if (least !== undefined) checkData("fit", data, least);
+  const roles: readonly Role[] = settings.accumulate > 1 ? ["apply", "accumulate", "evaluate"] : ["apply", "evaluate"];
+  const steps = roles.map((role) => trace(role, whole));
+  const compiled = new Compilation(whole, (role, grid, choices) =>
+    session.compile(
+      (sameShape(grid, whole) ? steps[roles.indexOf(role)] : trace(role, grid)).graph,
+      choices === undefined ? { tune } : { choices },
+    ),
+  );
+  for (const role of roles) await compiled.program(role, whole);
   await initialise(session, steps, settings.seed);
   await writeStart(session, inference, start);
   await startAverages(session);
-  const kept = keptNames(session, inference, average !== undefined);
+  const kept = keptNames(session, inference, settings.average > 0);
   const classes = data.classes.length;
   const { labelled } = data.train;
   const recipe = recipeOf(net);
+  const [training] = steps;
+  const smaller = grids.slice(0, -1).map((grid) => [gridName(grid), saveGraph(trace("infer", grid).graph)]);
   return {
     session,
     parameters: training.parameters.map(({ name, type, frozen: isFrozen }) => ({ name, shape: type.shape, frozen: isFrozen })),
@@ -83,12 +105,12 @@ export async function openPrograms(
       layers: inference.layers,
       statistics: inference.states.map(({ name }) => name),
       ...(labelled && recipe && { recipe }),
+      ...(least && { unequal: { least, grids: Object.fromEntries(smaller) } }),
     },
     choices: () => compiled.choices(),
     adopt: (choices) => compiled.adopt(choices),
     async run(examples, { learningRate, step, closes }) {
-      const { apply, accumulate = apply } = compiled.programs;
-      const program = closes === 0 ? accumulate : apply;
+      const program = await compiled.program(closes === 0 && settings.accumulate > 1 ? "accumulate" : "apply", examples.shape.slice(1));
       const feeds = { ...settings.feeds(examples), learningRate, step, seed, ids: examples.ids, batches: Math.max(1, closes) };
       const outputs = await program.run(feeds, examples.count);
       const logits = logitsOf(outputs, classes, labelled !== undefined);
@@ -98,11 +120,9 @@ export async function openPrograms(
       return { loss: outputs.loss.data[0], correct: labelled === undefined ? correct : (correct / Math.max(1, rows)) * examples.count };
     },
     score: (split, breathe) =>
-      scoreSplit(split, { batch, shape: data.shape, breathe }, async (examples) => {
-        const outputs = await compiled.programs.evaluate.run(
-          { ...settings.feeds(examples), seed, step: 0, ids: examples.ids },
-          examples.count,
-        );
+      scoreSplit(split, { batch, shape: data.shape, grids, breathe }, async (examples) => {
+        const program = await compiled.program("evaluate", examples.shape.slice(1));
+        const outputs = await program.run({ ...settings.feeds(examples), seed, step: 0, ids: examples.ids }, examples.count);
         return { losses: outputs.loss.data, logits: logitsOf(outputs, classes, labelled !== undefined) };
       }),
     async readModel() {
@@ -150,45 +170,44 @@ async function writeStart(session: Session, { parameters, states }: TracedStep, 
   }
 }
 
-interface Each<T> {
-  readonly apply: T;
-  readonly accumulate?: T;
-  readonly evaluate: T;
-}
-
-/** The graphs of a run, compiled. */
+/** The programs of a run: on the whole from the start, on grids of fewer cells when a batch comes that lies on one. */
 class Compilation {
-  readonly #session: Session;
-  readonly #graphs: Each<Graph>;
-  programs!: Each<Program>;
+  readonly #whole: readonly number[];
+  readonly #compile: (role: Role, grid: readonly number[], choices?: ChoiceRecord) => Promise<Program>;
+  #programs = new Map<string, Program>();
 
-  constructor(session: Session, graphs: Each<Graph>) {
-    this.#session = session;
-    this.#graphs = graphs;
+  constructor(whole: readonly number[], compile: (role: Role, grid: readonly number[], choices?: ChoiceRecord) => Promise<Program>) {
+    this.#whole = whole;
+    this.#compile = compile;
   }
 
-  async make(compile: (graph: Graph, name: keyof Each<Graph>) => Promise<Program>): Promise<void> {
-    const { apply, accumulate, evaluate } = this.#graphs;
-    this.programs = {
-      apply: await compile(apply, "apply"),
-      ...(accumulate && { accumulate: await compile(accumulate, "accumulate") }),
-      evaluate: await compile(evaluate, "evaluate"),
-    };
+  async program(role: Role, grid: readonly number[]): Promise<Program> {
+    const name = sameShape(grid, this.#whole) ? role : `${role} ${gridName(grid)}`;
+    const known = this.#programs.get(name);
+    if (known !== undefined) return known;
+    const made = await this.#compile(role, grid);
+    this.#programs.set(name, made);
+    return made;
   }
 
   choices(): ProgramChoices {
-    return Object.fromEntries(Object.entries(this.programs).map(([name, { choices }]) => [name, choices]));
+    return Object.fromEntries([...this.#programs].map(([name, { choices }]) => [name, choices]));
   }
 
   async adopt(choices: ProgramChoices): Promise<boolean> {
-    const before = Object.values(this.programs);
+    const before = this.#programs;
+    const made = new Map<string, Program>();
     try {
-      await this.make((graph, name) => this.#session.compile(graph, { choices: choices[name] }));
+      for (const name of new Set([...before.keys(), ...Object.keys(choices)])) {
+        const [role, grid] = name.split(" ");
+        made.set(name, await this.#compile(role as Role, grid === undefined ? this.#whole : gridNamed(grid), choices[name]));
+      }
     } catch (error) {
       if (error instanceof ToeplitzError) return false;
       throw error;
     }
-    for (const program of before) program.close();
+    for (const program of before.values()) program.close();
+    this.#programs = made;
     return true;
   }
 }

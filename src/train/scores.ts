@@ -1,5 +1,5 @@
 import { size, type Tensor } from "../base/types.ts";
-import { batches } from "../data/batches.ts";
+import { type BatchOptions, batches } from "../data/batches.ts";
 import type { Batch, Split } from "../data/dataset.ts";
 import { cellScores, confusionMatrix, countCorrect, predictions } from "../nn/metrics.ts";
 
@@ -39,19 +39,20 @@ export function probabilitiesOf(logits: ArrayLike<number>, row: number, classes:
 }
 
 /**
- * Scores every example of a part once, in its order; a short last batch counts by its examples.
+ * Scores every example of a part once; a short last batch counts by its examples.
  * `breathe` is awaited between batches, so that signals are heard.
  */
 export async function scoreSplit(
   split: Split,
-  options: { readonly batch: number; readonly shape: readonly number[]; readonly breathe?: () => Promise<void> | undefined },
+  options: Pick<BatchOptions, "batch" | "shape" | "grids"> & { readonly breathe?: () => Promise<void> | undefined },
   run: (batch: Batch) => Promise<BatchScores>,
 ): Promise<Scores> {
   if (split.labelled !== undefined) return scoreCells(split, options, run);
   const predicted = new Int32Array(split.count);
   const probability = new Float32Array(split.count);
   let [done, sum, correct, rows] = [0, 0, 0, 0];
-  for await (const batch of batches(split, { batch: options.batch, shape: options.shape })) {
+  const { breathe, ...cut } = options;
+  for await (const batch of batches(split, cut)) {
     const { losses, logits } = await run(batch);
     for (let example = 0; example < batch.count; example++) sum += losses[example];
     if (logits !== undefined) {
@@ -59,12 +60,12 @@ export async function scoreSplit(
       correct += counted.correct;
       rows += counted.rows;
       predictions(logits).forEach((index, example) => {
-        predicted[done + example] = index;
-        probability[done + example] = probabilitiesOf(logits.data, example, logits.shape[1])[index];
+        predicted[batch.places[example]] = index;
+        probability[batch.places[example]] = probabilitiesOf(logits.data, example, logits.shape[1])[index];
       });
     }
     done += batch.count;
-    await options.breathe?.();
+    await breathe?.();
   }
   const loss = sum / Math.max(1, done);
   return rows === 0 ? { count: done, loss } : { count: done, loss, accuracy: correct / rows, predicted, probability };

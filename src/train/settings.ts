@@ -2,6 +2,7 @@ import { Problems } from "../base/errors.ts";
 import { size, type Tensor } from "../base/types.ts";
 import { augmentations } from "../data/augmentations.ts";
 import type { Augmentation, Batch, Dataset } from "../data/dataset.ts";
+import { gridsOf, usualRounding } from "../data/unequal.ts";
 import type { Feeds, SessionOptions } from "../graph/session.ts";
 import { crossEntropy, diceLoss, type Loss, weightedLoss } from "../nn/losses.ts";
 import { type Optimiser, optimisers, sgd } from "../nn/optimisers.ts";
@@ -35,6 +36,11 @@ export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "r
   readonly epochs?: number;
   /** Examples of one run of the training step. */
   readonly batch?: number;
+  /**
+   * Extents of batches are rounded up to multiples of it, in sets whose examples are of unequal extents: each grid is a program of its own (at most 8),
+   * and examples of like extents come together. Default: an eighth of the longest extent.
+   */
+  readonly roundTo?: number;
   /** Batches whose gradients are added before one update. Default 1. */
   readonly accumulate?: number;
   readonly optimiser?: Optimiser | string;
@@ -83,6 +89,8 @@ export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "r
 export interface PlainSettings {
   readonly epochs: number;
   readonly batch: number;
+  /** Null where all examples have the same extents. */
+  readonly roundTo: number | null;
   readonly accumulate: number;
   readonly optimiser: Readonly<Record<string, unknown>>;
   readonly learningRate: number | null;
@@ -109,6 +117,8 @@ export interface Settings extends Omit<PlainSettings, "optimiser" | "schedule" |
   readonly inputs: Readonly<Record<string, TensorSpec>>;
   readonly targets: Readonly<Record<string, TensorSpec>>;
   readonly feeds: (batch: Batch) => Feeds;
+  /** Extents that batches have, from the fewest cells to the whole; one where all examples have the same. */
+  readonly grids: readonly (readonly number[])[];
   /** The same as data, for config files and checkpoints. */
   readonly plain: PlainSettings;
 }
@@ -160,7 +170,8 @@ const usualRate = (kind: string): number => usualRates[kind] ?? 3e-3;
  */
 export function chooseSettings(data: Dataset, options: FitOptions): Settings {
   checkOptions(data, options);
-  const { count } = data.train;
+  const { count, extents } = data.train;
+  const whole = data.shape.slice(1);
   const optimiser = optimiserOf(options);
   const learningRate = options.learningRate ?? usualRate(optimiser.kind);
   const name = options.schedule ?? "cosine";
@@ -177,6 +188,7 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
   const plain: PlainSettings = {
     epochs: options.epochs ?? epochsFor(count),
     batch: Math.min(options.batch ?? usualBatch, count),
+    roundTo: extents === undefined ? null : (options.roundTo ?? usualRounding(whole)),
     accumulate: options.accumulate ?? 1,
     optimiser: { kind: optimiser.kind, ...optimiser.settings },
     learningRate: typeof name === "function" ? null : learningRate,
@@ -197,18 +209,21 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     schedule,
     loss: options.loss ?? usualLoss(smoothing, labelled?.ignore),
     frozen: options.frozen,
-    inputs: options.inputs ?? { input: { shape: data.shape } },
+    inputs: options.inputs ?? { input: { shape: data.shape, unequal: extents !== undefined } },
     targets: options.targets ?? { label: { shape: labelled === undefined ? [] : data.shape.slice(1), dtype: "i32" } },
-    feeds: options.feeds ?? (({ input, labels }) => ({ input, label: labels })),
+    feeds: options.feeds ?? feedsOf,
+    grids: extents === undefined ? [whole] : gridsOf(extents, whole, options.roundTo),
     plain,
   };
 }
+
+const feedsOf = ({ input, labels, extents }: Batch): Feeds => ({ input, label: labels, ...(extents && { "input.extents": extents }) });
 
 function checkOptions(data: Dataset, options: FitOptions): void {
   const problems = new Problems("fit", data.name);
   const whole = (value: number | undefined, least: number): boolean => value === undefined || (Number.isInteger(value) && value >= least);
   problems.check(data.train.count > 0, "training examples", ">= 1", data.train.count);
-  for (const name of ["epochs", "batch", "accumulate", "patience", "threads"] as const) {
+  for (const name of ["epochs", "batch", "roundTo", "accumulate", "patience", "threads"] as const) {
     problems.check(whole(options[name], 1), name, "a whole number >= 1", options[name]);
   }
   const { recompute = true } = options;

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { fail, Problems } from "../base/errors.ts";
 import { parseAugmentation } from "../data/augmentations.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, Proportions } from "../data/dataset.ts";
 import { type OpenOptions, openDataset } from "../data/open.ts";
 import type { Target } from "../graph/session.ts";
 import { models } from "../nn/models/index.ts";
@@ -21,6 +21,7 @@ export interface TrainRequest {
   /** Name of a model, or a file that exports a net. */
   readonly model: string;
   readonly size?: number | readonly [number, number];
+  readonly proportions?: Proportions;
   readonly channels?: 1 | 3;
   readonly holdout?: number;
   /** As `parseAugmentation` reads it. */
@@ -34,6 +35,7 @@ export type PlainOptions = Pick<
   FitOptions,
   | "epochs"
   | "batch"
+  | "roundTo"
   | "accumulate"
   | "learningRate"
   | "warmup"
@@ -167,17 +169,17 @@ async function runRequest(
   target: Target,
   folder: () => Promise<RunFolder>,
 ): Promise<TrainedRun> {
-  const { size, channels, holdout, clipNorm, options: plain } = request;
+  const { size, proportions, channels, holdout, clipNorm, options: plain } = request;
   const { seed = 0 } = plain;
   // a path reads as it was given, unless another process gave it
   const place = (name: string): string => (request.folder === undefined ? name : placeOf(request, name));
-  const opened = await openDataset(place(request.data), { size, channels, holdout, seed, progress: options.onRead });
+  const opened = await openDataset(place(request.data), { size, proportions, channels, holdout, seed, progress: options.onRead });
   const data: Dataset = { ...opened, name: request.data };
   try {
     options.onData?.(data);
     const isOfCells = data.train.labelled !== undefined;
     const model = request.model === "default" && isOfCells ? "unet" : request.model;
-    const net = await findNet(place(model), data.shape, data.classes.length);
+    const net = await findNet(place(model), data.shape, data.classes.length, data.train.extents !== undefined);
     const augment = request.augment === undefined ? undefined : parseAugmentation(request.augment, data.shape.length - 1);
     const { threads, tier, tune, signal, onStep, onEpoch, command, onStart } = options;
     const fitOptions: FitOptions = {

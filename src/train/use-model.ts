@@ -4,7 +4,7 @@ import { fail, Problems, ToeplitzError } from "../base/errors.ts";
 import { sameShape } from "../base/types.ts";
 import type { Dataset, LabelledCells, LabelledPicture, Split } from "../data/dataset.ts";
 import { examplesOf } from "../data/examples.ts";
-import { readPicture } from "../data/image-folder.ts";
+import { readPictureTensor } from "../data/image-folder.ts";
 import { levelsOf, readWholePicture } from "../data/labelled-folder.ts";
 import { openDataset } from "../data/open.ts";
 import { writeFileWhole } from "../formats/write-file.ts";
@@ -13,6 +13,7 @@ import { normalised } from "./cells.ts";
 import { decodeModel, type Model, type Prediction } from "./model.ts";
 import { runFiles } from "./run-folder.ts";
 import type { Scores } from "./scores.ts";
+import { checkData } from "./unequal.ts";
 
 /**
  * Reads a model: a model file, a run folder, or the name of a run in `runs`.
@@ -66,15 +67,17 @@ export async function evaluateModel(
   const isPicture = extents.length === 2 && (channels === 1 || channels === 3);
   const ofCells = model.description.labels === "cells";
   // without a hold-out a set that is not divided stays whole
-  const size = isPicture ? { size: [extents[0], extents[1]] as const, channels: channels as 1 | 3 } : {};
-  const data = await openDataset(path, { ...size, holdout: 0, progress });
+  const isUnequal = model.description.unequal !== undefined;
+  const sized = isUnequal ? ({ size: Math.max(...extents), proportions: "kept" } as const) : { size: [extents[0], extents[1]] as const };
+  const form = isPicture ? { ...sized, channels: channels as 1 | 3 } : {};
+  const data = await openDataset(path, { ...form, holdout: 0, progress });
   const problems = new Problems("evaluate", path);
   const [wanted, given] = [ofCells, data.train.labelled !== undefined].map((isOfCells) => (isOfCells ? "cells" : "whole examples"));
   problems.check(wanted === given, "classes", `those of ${wanted}, as the model gives them`, `those of ${given}`);
   problems.check(
-    sameShape(data.shape, shape),
+    isUnequal ? fits(data.shape, shape) : sameShape(data.shape, shape),
     "shape of the examples",
-    `[${shape.join(", ")}], which the model takes`,
+    `[${shape.join(", ")}]${isUnequal ? " at most" : ""}, which the model takes`,
     `[${data.shape.join(", ")}]`,
   );
   const unknown = data.classes.filter((name) => !classes.includes(name));
@@ -86,10 +89,15 @@ export async function evaluateModel(
     "The model cannot give them.",
   );
   problems.throwIfAny();
+  if (model.description.unequal !== undefined) checkData("evaluate", data, model.description.unequal.least);
   const name = part !== "auto" ? part : data.test !== undefined && data.test.count > 0 ? "test" : "all";
   const split = adapt(partOf(data, name, path), data.classes, model);
   return { data, split, part: name, scores: await model.score(split) };
 }
+
+/** Whether examples of one shape lie within another. */
+const fits = (own: readonly number[], most: readonly number[]): boolean =>
+  own.length === most.length && own[0] === most[0] && own.every((extent, axis) => extent <= most[axis]);
 
 function partOf(data: Dataset, name: Exclude<PartChoice, "auto">, path: string): Split {
   const parts = (name === "all" ? [data.train, data.validation, data.test] : [data[name]]).filter(
@@ -108,6 +116,7 @@ function joinSplits(parts: readonly Split[]): Split {
     count: parts.reduce((sum, { count }) => sum + count, 0),
     labels: join(({ labels }) => labels),
     ids: join(({ ids }) => ids),
+    ...(first.extents && { extents: join(({ extents }) => extents ?? new Int32Array()) }),
     rows: join(({ rows, count }) => rows ?? Int32Array.from({ length: count }, (_, row) => row)),
     ...(first.labelled && { labelled: joinCells(parts, first.labelled) }),
     ...(first.names && { names: parts.flatMap(({ names }) => names ?? []) }),
@@ -146,12 +155,13 @@ export type FilePrediction =
 /** Classifies picture files one after another; one that cannot be read gives its error in its place. */
 export async function* predictFiles(model: Model, files: readonly string[]): AsyncGenerator<FilePrediction, void, void> {
   const { shape } = model;
-  const { normalisation } = model.description;
+  const { normalisation, unequal } = model.description;
+  const proportions = unequal === undefined ? "squeezed" : "kept";
   const isPicture = shape.length === 3 && (shape[0] === 1 || shape[0] === 3);
   if (!isPicture) fail("predict", "", "model", "one that takes pictures, [1 or 3, height, width]", `[${shape.join(", ")}]`);
   for (const file of files) {
     try {
-      const [prediction] = await model.predict(await readPicture(file, { shape, normalisation }));
+      const [prediction] = await model.predict([await readPictureTensor(file, { shape, normalisation, proportions })]);
       yield { file, prediction };
     } catch (error) {
       if (!(error instanceof ToeplitzError)) throw error;

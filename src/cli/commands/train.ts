@@ -11,6 +11,7 @@ interface Flags extends PlainOptions {
   readonly rate?: number;
   readonly smoothing?: number;
   readonly size?: number | [number, number];
+  readonly proportions?: "squeezed" | "kept";
   readonly channels?: 1 | 3;
   readonly holdout?: number;
   readonly augment?: string;
@@ -53,6 +54,12 @@ export function trainCommand(context: Context, argv: readonly string[]): Command
     .option("--patience <n>", "end after so many epochs without a lower validation loss", wholeNumber(1))
     .option("--holdout <x>", "validation part: share, or number of examples", number({ from: 0 }))
     .option("--size <n>", "side of pictures, or of the parts cut from labelled ones, or HEIGHTxWIDTH", pictureSize)
+    .option(
+      "--proportions <name>",
+      "of pictures: squeezed into one size, or kept, with --size as the longer side",
+      oneOf("squeezed", "kept"),
+    )
+    .option("--round-to <n>", "extents of batches are rounded up to multiples of it, where examples have their own", wholeNumber(1))
     .option("--channels <n>", "1 for grey, 3 for colour", (text) => (oneOf("1", "3")(text) === "1" ? 1 : 3))
     .option("--seed <n>", "of everything that is random (0)", wholeNumber(0))
     .option("--threads <n>", "threads that compute (all cores)", wholeNumber(1))
@@ -72,6 +79,7 @@ export function trainCommand(context: Context, argv: readonly string[]): Command
 const plainNames = [
   "epochs",
   "batch",
+  "roundTo",
   "accumulate",
   "optimiser",
   "schedule",
@@ -90,11 +98,12 @@ function givenOf(data: string | undefined, flags: Flags): Continuation & { optio
   for (const name of plainNames) if (flags[name] !== undefined) options[name] = flags[name];
   if (flags.rate !== undefined) options.learningRate = flags.rate;
   if (flags.smoothing !== undefined) options.labelSmoothing = flags.smoothing;
-  const { model, size, channels, holdout, augment, clip } = flags;
+  const { model, size, proportions, channels, holdout, augment, clip } = flags;
   return {
     ...(data !== undefined && { data }),
     ...(model !== undefined && { model }),
     ...(size !== undefined && { size }),
+    ...(proportions !== undefined && { proportions }),
     ...(channels !== undefined && { channels }),
     ...(holdout !== undefined && { holdout }),
     ...(augment !== undefined && { augment }),

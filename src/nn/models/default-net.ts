@@ -22,11 +22,11 @@ const poolOf = (extent: number): number => (extent > 512 ? 4 : extent >= 8 ? 2 :
 /**
  * A small net for data of 1, 2 or 3 axes: stages of convolution, batch norm, relu and max pooling that double the channels until
  * about 6 cells are left on every axis; then a dense layer, over the mean of each channel, or over all cells where examples are small
- * (there, as in digits, it matters where something is: on MNIST 99.2 % after 3 epochs instead of 98.1 %).
+ * and of equal extents (there, as in digits, it matters where something is: on MNIST 99.2 % after 3 epochs instead of 98.1 %).
  * Shapes: one example [C, ...extents] -> logits [N, classes].
  * Throws: when there are not 1 to 3 axes.
  */
-export function defaultNet(shape: readonly number[], classes: number): Container {
+export function defaultNet(shape: readonly number[], classes: number, unequal = false): Container {
   const [, ...extents] = shape;
   if (extents.length < 1 || extents.length > 3)
     fail("defaultNet", "", "shape of an example", "[channels, 1 to 3 extents]", `[${shape.join(",")}]`);
@@ -53,7 +53,7 @@ export function defaultNet(shape: readonly number[], classes: number): Container
   return sequential(
     ...stages,
     named("last", sequential(conv(last, { kernel: 3, padding: "same", bias: false }), batchNorm(), relu())),
-    ...(size(extents) <= smallCells ? [flatten()] : [globalPool("average")]),
+    ...(size(extents) <= smallCells && !unequal ? [flatten()] : [globalPool("average")]),
     dropout(0.2),
     named("head", dense(classes, { initialiser: lecun() })),
   );

@@ -13,8 +13,8 @@ export { type RecurrentOptions, recurrentLabelling } from "./recurrent.ts";
 export { resnet18, resnet20 } from "./resnet.ts";
 export { type UnetOptions, unet } from "./unet.ts";
 
-/** Makes a net for examples of a shape [channels, ...extents]. */
-export type ModelMaker = (shape: readonly number[], classes: number) => Layer;
+/** Makes a net for examples of a shape [channels, ...extents]: the largest extents where `unequal` says that examples have their own. */
+export type ModelMaker = (shape: readonly number[], classes: number, unequal?: boolean) => Layer;
 
 /** Named models. Example: `models.resnet20([3, 32, 32], 10)` */
 export const models: Readonly<Record<string, ModelMaker>> = {

@@ -31,7 +31,8 @@ export const reshapeKind: Kind<Reshape> = {
     let same = 0;
     while (same < Math.min(before.length, shape.length) && before[before.length - 1 - same] === shape[shape.length - 1 - same]) same++;
     const lost = (extents ?? []).findIndex((extent, axis) => extent !== null && axis < before.length - same);
-    if (lost >= 0) return `Axis ${lost} has extents of its examples, and would be joined with others.`;
+    if (lost >= 0)
+      return `Axis ${lost} has extents of its examples, and would be joined with others. Pool them to a fixed size before: globalPool(), or adaptivePool(4).`;
     return {
       extents: shape.map((_, axis) => (axis < shape.length - same ? null : (extents?.[before.length - shape.length + axis] ?? null))),
     };
