@@ -95,8 +95,10 @@ export class GraphTracer implements Tracer {
   /** Says that the examples of a value are of unequal extents; its cells beyond them must hold zero. */
   setExtents(value: Value, extents: Extents | null): void {
     if (extents === null || extents.every((extent) => extent === null)) return;
-    this.#extents.set(value.id, extents);
     for (const extent of extents) if (extent !== null) this.extentRules.push({ path: this.path, extent });
+    // no example is empty, so that all have the only cell of an axis
+    const several = extents.map((extent, axis) => (value.type.shape[axis + 1] === 1 ? null : extent));
+    if (several.some((extent) => extent !== null)) this.#extents.set(value.id, several);
   }
 
   /** Traces `body` with no regard to extents. */
