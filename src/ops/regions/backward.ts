@@ -105,25 +105,35 @@ export function emitBackward(f: FunctionBuilder, plan: RegionsPlan, buffers: Buf
         .set(ranges[axis].end);
       f.get(counter).set(cellAt[axis]);
     };
-    /** Between the first and the last region of a cell there may be others. */
+    /** Its first and its last region hold a cell; between them there may be others. An index tells by itself. */
     const inside = (axis: number, counter: Local, body: () => void): void => {
       if (scatters) {
         body();
         return;
       }
       const row = (): FunctionBuilder => f.get(counter).i32(2).op("i32.shl").get(table).op("i32.add");
-      row()
-        .memory("i32.load", 4 * starts[axis])
-        .get(cellAt[axis])
-        .op("i32.le_s");
-      f.get(cellAt[axis]);
-      row().memory("i32.load", 4 * (starts[axis] + plan.output[axis]));
-      f.op("i32.lt_s", "i32.and").if(body);
+      f.block((outside) => {
+        f.block((sure) => {
+          f.get(ranges[axis].end).get(ranges[axis].first).op("i32.sub").i32(3).op("i32.lt_s").branchIf(sure);
+          row()
+            .memory("i32.load", 4 * starts[axis])
+            .get(cellAt[axis])
+            .op("i32.gt_s")
+            .branchIf(outside);
+          row()
+            .memory("i32.load", 4 * (starts[axis] + plan.output[axis]))
+            .get(cellAt[axis])
+            .op("i32.le_s")
+            .branchIf(outside);
+        });
+        body();
+      });
     };
     walkResult(f, plan.input, [along(result), { at: firstCell, steps: cellsAlong(plan) }], enter, ([to, cell]) => {
       lanes.each((v) => {
         lanes.float(0);
         f.set(sums[v]);
+        if (!scatters) return;
         lanes.all(cell);
         lanes.apart(v);
         f.set(own[v]);

@@ -131,8 +131,7 @@ class RegionBody {
 
   #positive(value: () => void): void {
     value();
-    this.#lanes.float(0);
-    this.#lanes.op("max");
+    this.#lanes.positive();
   }
 
   sumPositive(from: Local): void {

@@ -65,7 +65,14 @@ export class Lanes {
     if (!this.scalar) this.#f.get(this.#apart[v]).op("i32x4.add");
   }
 
-  op(name: "add" | "mul" | "max" | "le" | "eq"): void {
+  /** The larger of the stack's value and 0; NaN stays. */
+  positive(): void {
+    this.float(0);
+    // unlike max, which has to tell -0 from 0, it is one instruction
+    this.#f.op(this.scalar ? "f32.max" : "f32x4.pmax");
+  }
+
+  op(name: "add" | "mul" | "le" | "eq"): void {
     this.#f.op(this.scalar ? `f32.${name}` : `f32x4.${name}`);
   }
 

@@ -18,8 +18,9 @@ function estimateOf(plan: RegionsPlan, block: number, device: Device): number {
   const results = plan.examples * Math.ceil(plan.channels / block) * size(isBackward(plan.role) ? plan.input : plan.output);
   const visits = (visitsOf(plan) / plan.channels) * Math.ceil(plan.channels / block);
   const vectors = block === 1 ? 1 : block / (device.wide ? 8 : 4);
-  const each = { select: 1.6, draw: 4, sum: 0.6, scatter: 0.9, spread: 0.7, take: 4 }[plan.role];
-  return 300 + results * (6 + vectors) + visits * (1.5 + vectors * each);
+  const each = { select: 1.3, draw: 2, sum: 0.2, scatter: 0.7, spread: 0.6, take: 4 }[plan.role];
+  const result = isBackward(plan.role) ? 1.5 + 0.3 * vectors : 2 + 0.5 * vectors;
+  return 300 + results * result + visits * (0.4 + vectors * each);
 }
 
 function emit(id: string, plan: RegionsPlan, buffers: Buffers, device: Device): Emission {
