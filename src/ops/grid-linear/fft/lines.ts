@@ -109,6 +109,7 @@ function emitStage(f: FunctionBuilder, code: LaneCode, { length, pitch, inverse 
     const y = butterfly(v, thirds, x, inverse);
     const stored = inverse ? y : y.map(turned);
     stored.forEach((z, q) => void v.storeComplex(at, q * step * pitch, z));
+    v.write();
   };
   const times = (counter: Local, body: () => void): void =>
     void f.loop((again) => {

@@ -100,17 +100,19 @@ function timesOf({ plan, source, result, depthwise }: FftProblem, { sizes, count
   const [from, to] = [source.shape[1], result.shape[1]];
   const [sources, results] = [partsOf(from, device), partsOf(to, device)];
   const lanes = lanesOf(device);
-  const stages = sizes.reduce((sum, length) => sum + (radicesOf(length)?.length ?? 0), 0);
-  // a cell in a stage, and beyond: copied, split or joined; a cell farther than the second cache costs more
-  const far = cells * 4 * lanes > 2 ** 20 ? 1.5 : 1;
-  const [stage, once] = device.fma ? [0.75, 1.6] : [0.95, 1.8];
-  const transform = cells * (stages * stage * far + once * far) + 300;
+  const stages = sizes.reduce((sum, length, axis) => sum + (radicesOf(axis === sizes.length - 1 ? length / 2 : length)?.length ?? 0), 0);
+  // a cell in a stage; copying and splitting (or joining and storing) are like two more. Beyond the first cache all of it costs more
+  const [stage, pair] = device.wide ? [0.8, 0.75] : device.fma ? [0.57, 0.65] : [0.75, 0.9];
+  const far = cells * 4 * lanes > 2 ** 17 ? 1.35 : 1;
+  // frequencies of tiles and parts lie apart: every vector is on a page of its own
+  const scattered = tiles * Math.max(sources, results) > 8 ? 2 : 0;
+  const transform = cells * ((stages + 2) * stage * far + scattered) + 300;
   const frequencies = cells / 2 + 2;
   const pairs = depthwise ? results : from * results;
-  const rate = device.fma ? 12 : 8;
-  const kernelBytes = pairs * frequencies * 8 * lanes;
-  // a product of a frequency: sums, and the kernel that comes from memory
-  const products = frequencies * ((pairs * tiles * 4) / rate + results * (4 + tiles)) + kernelBytes * (kernelBytes > 2 ** 20 ? 0.08 : 0.03);
+  const kernelBytes = pairs * 8 * lanes;
+  // sums of a frequency, and its kernel, which comes from memory
+  const memory = kernelBytes * frequencies > 2 ** 20 ? 0.1 : 0.02;
+  const products = frequencies * (pairs * tiles * pair + results * (4 + tiles) + kernelBytes * memory);
   const kernel = size(typesOf(plan).kernel.shape) * 0.6 + pairs * transform;
   return { kernel, run: 4000 + tiles * (sources + results) * transform + products };
 }

@@ -54,6 +54,7 @@ export const addDense = (module: ModuleBuilder, code: LaneCode, tiles: number): 
       f.get(channels).branchIf(onward);
     });
     sums.forEach(([re, im], tile) => void v.storeComplex(products, tile * cell, [re, im]));
+    v.write();
   });
 
 function accumulate(
@@ -84,10 +85,19 @@ export const addEach = (module: ModuleBuilder, code: LaneCode): number =>
   module.function(["i32", "i32", "i32", "i32"], [], (f) => {
     const [values, kernel, products, tiles] = f.parameters;
     const v = new VectorCode(f, code);
-    const [kr, ki] = v.loadComplex(kernel, 0);
+    const [kr, ki] = [0, 1].map((part) => {
+      const locals = f.locals("v128", code.lanes / 4);
+      locals.forEach((local, half) => {
+        f.get(kernel)
+          .memory("v128.load", 4 * code.lanes * part + 16 * half)
+          .set(local);
+      });
+      return locals;
+    });
     f.loop((again) => {
       const [re, im] = v.loadComplex(values, 0);
       v.storeComplex(products, 0, [v.multiplyAdd(v.multiply(re, kr), im, ki, true), v.multiplyAdd(v.multiply(re, ki), im, kr)]);
+      v.write();
       advance(f, values, 8 * code.lanes);
       advance(f, products, 8 * code.lanes);
       f.get(tiles).i32(1).op("i32.sub").tee(tiles).branchIf(again);

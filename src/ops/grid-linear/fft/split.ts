@@ -30,10 +30,10 @@ export function pairsOf(sizes: readonly number[], complexBytes: number): Int32Ar
 
 export const pairCount = (pairs: Int32Array): number => pairs.length / 4;
 
-/** Sets the pointers of a pair and calls the body for each. */
-function eachPair(f: FunctionBuilder, scratch: Local, table: Local, count: Local, body: (a: Local, b: Local) => void): void {
+/** Sets the pointers of a pair and emits the body for each. */
+function eachPair(f: FunctionBuilder, v: VectorCode, [scratch, table, count]: readonly Local[], body: (a: Local, b: Local) => void): void {
   const [a, b] = f.locals("i32", 2);
-  f.loop((again) => {
+  f.loop((next) => {
     [a, b].forEach((local, i) =>
       f
         .get(table)
@@ -43,8 +43,9 @@ function eachPair(f: FunctionBuilder, scratch: Local, table: Local, count: Local
         .set(local),
     );
     body(a, b);
+    v.write();
     advance(f, table, pairBytes);
-    f.get(count).i32(1).op("i32.sub").tee(count).branchIf(again);
+    f.get(count).i32(1).op("i32.sub").tee(count).branchIf(next);
   });
 }
 
@@ -54,33 +55,33 @@ function eachPair(f: FunctionBuilder, scratch: Local, table: Local, count: Local
  */
 export const addSplit = (module: ModuleBuilder, code: LaneCode, scale: number | null): number =>
   module.function(["i32", "i32", "i32", "i32", "i32"], [], (f) => {
-    const [scratch, table, count, target, pitch] = f.parameters;
+    const [, table, , target, pitch] = f.parameters;
     const v = new VectorCode(f, code);
     const factor = f.local("v128");
     f.f32x4(scale ?? 1).set(factor);
     const scaled = (z: Complex): Complex => (scale === null ? z : [v.scale(z[0], factor), v.scale(z[1], factor)]);
-    eachPair(f, scratch, table, count, (a, b) => {
+    eachPair(f, v, f.parameters, (a, b) => {
       const [z, n] = [v.loadComplex(a, 0), v.loadComplex(b, 0)];
       const even: Complex = [v.add(z[0], n[0]), v.subtract(z[1], n[1])];
       const odd = v.turn([v.add(z[1], n[1]), v.subtract(n[0], z[0])], table, 8, false);
       const [first, second] = [scaled(v.sum(even, odd)), scaled(v.difference(even, odd))];
       v.storeComplex(target, 0, first);
-      f.get(target).get(pitch).op("i32.add").set(target);
+      v.step(() => void f.get(target).get(pitch).op("i32.add").set(target));
       v.storeComplex(target, 0, second);
-      f.get(target).get(pitch).op("i32.add").set(target);
+      v.step(() => void f.get(target).get(pitch).op("i32.add").set(target));
     });
   });
 
 /** The complex transform out of the real one (twice it). Arguments: scratch, table of pairs, their number, source, bytes from frequency to frequency. */
 export const addJoin = (module: ModuleBuilder, code: LaneCode): number =>
   module.function(["i32", "i32", "i32", "i32", "i32"], [], (f) => {
-    const [scratch, table, count, source, pitch] = f.parameters;
+    const [, table, , source, pitch] = f.parameters;
     const v = new VectorCode(f, code);
-    eachPair(f, scratch, table, count, (a, b) => {
+    eachPair(f, v, f.parameters, (a, b) => {
       const first = v.loadComplex(source, 0);
-      f.get(source).get(pitch).op("i32.add").set(source);
+      v.step(() => void f.get(source).get(pitch).op("i32.add").set(source));
       const second = v.loadComplex(source, 0);
-      f.get(source).get(pitch).op("i32.add").set(source);
+      v.step(() => void f.get(source).get(pitch).op("i32.add").set(source));
       const even = v.sum(first, second);
       const odd = v.turn(v.difference(first, second), table, 8, true);
       v.storeComplex(a, 0, v.addTurned(even, odd, false));

@@ -49,6 +49,7 @@ const addCopy = (module: ModuleBuilder, code: FftCode): number =>
     const v = new VectorCode(f, code);
     countDown(f, count, () => {
       v.store(to, 0, v.load(from, 0));
+      v.write();
       f.get(from).get(pitch).op("i32.add").set(from);
       advance(f, to, v.cellBytes);
     });
@@ -63,6 +64,7 @@ const addClear = (module: ModuleBuilder, code: FftCode): number =>
     const v = new VectorCode(f, code);
     countDown(f, count, () => {
       v.storeComplex(at, 0, [zeros, zeros]);
+      v.write();
       advance(f, at, 2 * v.cellBytes);
     });
   });
@@ -129,8 +131,13 @@ function addFinish(module: ModuleBuilder, code: FftCode): number {
     const constants = code.epilogue === null ? new Map() : hoistConstants(f, code.epilogue, code.fma);
     const v = new VectorCode(f, code);
     const scratch: Local[] = [];
+    const sum = f.locals("v128", code.lanes / 4);
     countDown(f, count, () => {
-      const sum = v.load(source, 0);
+      sum.forEach((local, half) => {
+        f.get(source)
+          .memory("v128.load", 16 * half)
+          .set(local);
+      });
       sum.forEach((local, half) => {
         const vector = (index: number): void => {
           if (index === 0) f.get(local);
@@ -146,6 +153,7 @@ function addFinish(module: ModuleBuilder, code: FftCode): number {
         f.set(local);
       });
       v.store(target, 0, sum);
+      v.write();
       advance(f, source, v.cellBytes);
       f.get(target).get(cell).op("i32.add").set(target);
       code.fused.forEach(
