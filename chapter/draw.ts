@@ -46,6 +46,7 @@ export function chart({ title, x, y, series, logX, logY }: ChartOptions): string
   const axis = (name: string, log: boolean | undefined, isX: boolean): object => ({
     type: log === true ? "log" : "value",
     scale: true,
+    ...(log === true ? { min: "dataMin", max: "dataMax" } : {}),
     name,
     nameLocation: "middle",
     nameGap: isX ? 26 : 48,
@@ -59,7 +60,7 @@ export function chart({ title, x, y, series, logX, logY }: ChartOptions): string
     animation: false,
     textStyle: { fontFamily: "system-ui, sans-serif" },
     grid: { left: 70, right: 20, top: series.length > 1 ? 40 : 16, bottom: 46 },
-    legend: { show: series.length > 1, top: 4, textStyle: { color: "var(--ink)", fontSize: 12 } },
+    legend: { show: series.length > 1, top: 4, itemGap: 30, itemWidth: 20, textStyle: { color: "var(--ink)", fontSize: 12 } },
     xAxis: axis(x, logX, true),
     yAxis: axis(y, logY, false),
     series: series.map(({ name, x: along, y: up, points, dashed }, i) => ({
@@ -67,8 +68,9 @@ export function chart({ title, x, y, series, logX, logY }: ChartOptions): string
       name,
       color: `var(--c${i % 4})`,
       data: Array.from(along, (at, k) => [at, round(up[k])]),
+      symbol: "circle",
       symbolSize: points === true ? 4 : 5,
-      showSymbol: along.length <= 24,
+      showSymbol: along.length <= 12,
       lineStyle: { width: 2, type: dashed === true ? [6, 4] : "solid" },
     })),
   });
@@ -88,7 +90,7 @@ export function chart({ title, x, y, series, logX, logY }: ChartOptions): string
 const round = (value: number): number => Number(value.toPrecision(4));
 
 const opening = (title: string, w: number, h: number): string =>
-  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" role="img" aria-label="${escapeText(title)}"><title>${escapeText(title)}</title>${scheme}<rect width="${w}" height="${h}" fill="var(--paper)"/>`;
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="${escapeText(title)}"><title>${escapeText(title)}</title>${scheme}<rect width="${w}" height="${h}" fill="var(--paper)"/>`;
 
 /** A grid of numbers as squares, from blue (least) over paper (zero) to orange (largest); NaN is paper. */
 export interface Picture {

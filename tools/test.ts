@@ -1,4 +1,4 @@
-/** Everything a fresh clone can test: the check, the build, the laws, the built package, other Nodes and a browser. `npm test` */
+/** Everything a fresh clone can test: the check, the build, the chapter, the laws, the built package, other Nodes and a browser. `npm test` */
 import { check } from "./check.ts";
 import { runNode } from "./run-node.ts";
 import { printCounts, runTests } from "./run-tests.ts";
@@ -9,9 +9,16 @@ setUp();
 const checked = await check();
 const built = await runNode("tools/build.ts");
 if (built.code !== 0) console.log(`FAILED build\n${built.output}`);
-const counts = await runTests(["test/**/*.test.ts"]);
+const chapter = await runNode("--conditions=toeplitz-source", "chapter/main.ts");
+console.log(chapter.code === 0 ? (chapter.output.trimEnd().split("\n").at(-1) ?? "") : `FAILED chapter\n${chapter.output}`);
+const counts = await runTests(["test/**/*.test.ts", "chapter/*.test.ts"]);
 
-const failed = [...checked.failed, ...(built.code === 0 ? [] : ["build"]), ...(counts.failed === 0 ? [] : ["tests"])];
+const failed = [
+  ...checked.failed,
+  ...(built.code === 0 ? [] : ["build"]),
+  ...(chapter.code === 0 ? [] : ["chapter"]),
+  ...(counts.failed === 0 ? [] : ["tests"]),
+];
 const all = {
   tests: checked.counts.tests + counts.tests,
   passed: checked.counts.passed + counts.passed,

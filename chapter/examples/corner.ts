@@ -1,4 +1,5 @@
 import { averagePool, conv, dense, maxPool, meanAbsoluteError, partialPool, random, relu, sequential } from "toeplitz";
+import { draw, pictures } from "../draw.ts";
 import { claim, learn } from "../learn.ts";
 
 // find a corner: where its point lies, in cells. Every picture has a line and a blob too, so a detector is needed
@@ -29,6 +30,13 @@ const nets = {
   "max of 8 x 8 for 6 of 8 channels": sequential(...detect, partialPool(6, maxPool(8), { others: "folded" }), dense(2)),
 };
 const [train, test] = [examples(2000), examples(500)];
+const tasks = [0, 1, 2].map((i) => ({
+  caption: "",
+  rows: side,
+  columns: side,
+  cells: train.cells.slice(i * side * side, (i + 1) * side * side),
+}));
+draw("corner", pictures("Three pictures: where is the corner?", tasks, { side: 120 }));
 const errors: number[] = [];
 for (const [name, net] of Object.entries(nets)) {
   const { results, parameters } = await learn(

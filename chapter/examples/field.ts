@@ -22,7 +22,7 @@ const nets: Record<string, Layer[]> = {
   "4 layers": repeat(4),
   "8 layers": repeat(8),
   "4 layers, dilation 1, 2, 4, 4": [1, 2, 4, 4].flatMap((dilation) => block({ dilation })),
-  "pooling after each of 2 of 3": [...block(), maxPool(2), ...block(), maxPool(2), ...block()],
+  "3 layers, 2 pools between": [...block(), maxPool(2), ...block(), maxPool(2), ...block()],
 };
 const draws = random(3);
 const noise = Float32Array.from({ length: 2 * extent * extent }, () => draws.normal());

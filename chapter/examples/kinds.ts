@@ -1,4 +1,5 @@
 import { accuracy, conv, dense, globalPool, random, relu, sequential } from "toeplitz";
+import { draw, type Picture, pictures } from "../draw.ts";
 import { claim, learn } from "../learn.ts";
 
 // the same layers on every kind of grid: the axes come from the data. Two classes of each; signals are made here, the layers do not know
@@ -56,6 +57,7 @@ const net = sequential(
   globalPool("average"),
   dense(2),
 );
+const drawn: Picture[] = [];
 for (const [name, kind] of Object.entries(kinds)) {
   const [train, test] = [examples(kind, 128), examples(kind, 128)];
   const { results, parameters, session } = await learn(net, { shape: kind.shape, ...train }, { steps: 200, batch: 16, rate: 0.01 });
@@ -65,4 +67,12 @@ for (const [name, kind] of Object.entries(kinds)) {
     right > 0.9,
   );
   await session.close();
+  // the first example, one axis and channels flat: as a list of rows
+  const columns = kind.shape[kind.shape.length - 1];
+  const rows = Math.min(
+    16,
+    kind.shape.slice(0, -1).reduce((a, b) => a * b),
+  );
+  drawn.push({ caption: name.split(":")[0], rows, columns, cells: train.cells.slice(0, rows * columns) });
 }
+draw("kinds", pictures("One example of each kind of data, its axes but the last one below another", drawn, { side: 180, perRow: 3 }));

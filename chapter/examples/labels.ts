@@ -40,6 +40,6 @@ draw(
   pictures(
     "A picture, estimates of the labels of its cells, and the labels",
     [one("picture", cells), ...estimates.map((labels, i) => one(`estimate ${i + 1}`, labels)), one("labels", targets)],
-    { side: 110, perRow: 4 },
+    { side: 100, perRow: 6 },
   ),
 );

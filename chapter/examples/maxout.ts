@@ -10,8 +10,8 @@ function hook(angle: number): number[] {
   return Array.from({ length: side * side }, (_, i) => {
     const [x, y] = [(i % side) - 4, Math.floor(i / side) - 4];
     const [u, v] = [c * x + s * y, c * y - s * x];
-    const stem = Math.abs(u) < 0.8 && Math.abs(v) < 3.6;
-    return stem || (Math.abs(v - 3) < 0.8 && u > 0 && u < 3.2) ? 1 : 0;
+    const stem = Math.abs(u) < 0.8 && Math.abs(v) < 3.4;
+    return stem || (Math.abs(v - 2.7) < 0.8 && u > 0 && u < 2.7) ? 1 : 0;
   });
 }
 const draws = random(6);

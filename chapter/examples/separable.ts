@@ -1,5 +1,6 @@
-import { countMatrix, evaluate, lowRankKernel, matrixOf, random, referenceTarget, separateKernel, tensor } from "toeplitz";
+import { composeKernel, countMatrix, evaluate, lowRankKernel, matrixOf, random, referenceTarget, separateKernel, tensor } from "toeplitz";
 import { convolve } from "toeplitz/ops";
+import { draw, type Picture, pictures } from "../draw.ts";
 
 // a kernel that is an outer product of one vector per axis: passes along the axes, one after the other, give the same
 const bell = [1, 6, 15, 20, 15, 6, 1];
@@ -34,10 +35,14 @@ for (const [name, one, several] of [
 // which kernels are outer products, found from their numbers; any other is a sum of several, nearer the more there are
 const diagonal = outer.map((_, at) => Math.exp(-((((at % 7) - Math.floor(at / 7)) / 1.5) ** 2)));
 const noise = outer.map(() => draws.normal());
+const drawn: Picture[] = [];
 for (const [name, kernel] of Object.entries({ "the outer product": outer, "a diagonal line": diagonal, noise })) {
   const given = tensor([1, 1, 7, 7], kernel);
   const errors = [1, 2, 3, 5].map((rank) => `${rank}: ${(100 * lowRankKernel(given, rank).error).toFixed(0)} %`);
   console.log(
     `${name}: ${separateKernel(given) === null ? "not separable" : "separable"}; error of the nearest sum of ${errors.join(", ")}`,
   );
+  drawn.push({ caption: name, rows: 7, columns: 7, cells: kernel });
+  drawn.push({ caption: "nearest outer product", rows: 7, columns: 7, cells: composeKernel(lowRankKernel(given, 1).factors).data });
 }
+draw("separable", pictures("Three kernels, and the outer product nearest to each", drawn, { side: 110, perRow: 6 }));

@@ -14,12 +14,16 @@ export function drawMatrix(matrix: TermMatrix, title: string): string {
   if (rows === 0 || columns === 0) fail("inspect", "matrix", "rows x columns", ">= 1 x 1", `${rows} x ${columns}`);
   const step = Math.ceil(Math.max(rows, columns) / mostCells);
   const [height, width] = [Math.ceil(rows / step), Math.ceil(columns / step)];
+  const side = Math.max(height, width);
+  const margin = side / 80;
+  const unit = Math.min(360, 28 * side) / (side + 2 * margin);
+  const [wide, high] = [width + 2 * margin, height + 2 * margin];
   const marks = step === 1 ? entryMarks(matrix) : shareMarks(matrix, step);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 -1 ${width + 2} ${height + 2}" role="img" aria-label="${escapeText(title)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${-margin} ${-margin} ${wide} ${high}" width="${Math.round(wide * unit)}" height="${Math.round(high * unit)}" role="img" aria-label="${escapeText(title)}">`,
     `<title>${escapeText(title)}</title>`,
     "<style>.m{--paper:#fff;--line:#8a8f98;--ink:#1b1f24}@media (prefers-color-scheme:dark){.m{--paper:#14171b;--line:#6b727c;--ink:#e8eaed}}</style>",
-    `<g class="m"><rect x="0" y="0" width="${width}" height="${height}" fill="var(--paper)" stroke="var(--line)" stroke-width="0.1"/>`,
+    `<g class="m"><rect x="0" y="0" width="${width}" height="${height}" fill="var(--paper)" stroke="var(--line)" stroke-width="1" vector-effect="non-scaling-stroke"/>`,
     ...marks,
     "</g></svg>\n",
   ].join("\n");
