@@ -23,6 +23,18 @@ export class Bytes {
     this.#data[this.#length++] = value;
   }
 
+  /** A byte, and an unsigned number that nearly always is a byte too: what most instructions are. */
+  pair(first: number, second: number): void {
+    if (second >= 0x80 || this.#length + 2 > this.#data.length) {
+      this.byte(first);
+      this.unsigned(second);
+      return;
+    }
+    this.#data[this.#length] = first;
+    this.#data[this.#length + 1] = second;
+    this.#length += 2;
+  }
+
   all(values: ArrayLike<number>): void {
     const { length } = values;
     this.#reserve(length);
@@ -74,6 +86,12 @@ export class Bytes {
   sized(inner: Bytes): void {
     this.unsigned(inner.length);
     this.all(inner.view());
+  }
+
+  equals(other: Bytes): boolean {
+    if (other.#length !== this.#length) return false;
+    for (let i = 0; i < this.#length; i++) if (other.#data[i] !== this.#data[i]) return false;
+    return true;
   }
 
   view(): Uint8Array {

@@ -50,22 +50,19 @@ export class FunctionBuilder {
 
   /** Pushes a local. */
   get(local: Local): this {
-    this.#code.byte(0x20);
-    this.#code.unsigned(local.index);
+    this.#code.pair(0x20, local.index);
     return this;
   }
 
   /** Pops into a local. */
   set(local: Local): this {
-    this.#code.byte(0x21);
-    this.#code.unsigned(local.index);
+    this.#code.pair(0x21, local.index);
     return this;
   }
 
   /** Copies the top of the stack into a local. */
   tee(local: Local): this {
-    this.#code.byte(0x22);
-    this.#code.unsigned(local.index);
+    this.#code.pair(0x22, local.index);
     return this;
   }
 
@@ -139,8 +136,7 @@ export class FunctionBuilder {
   }
 
   call(index: number): this {
-    this.#code.byte(0x10);
-    this.#code.unsigned(index);
+    this.#code.pair(0x10, index);
     return this;
   }
 
@@ -176,14 +172,12 @@ export class FunctionBuilder {
   }
 
   branch(label: Label): this {
-    this.#code.byte(0x0c);
-    this.#code.unsigned(this.#depth - label.depth);
+    this.#code.pair(0x0c, this.#depth - label.depth);
     return this;
   }
 
   branchIf(label: Label): this {
-    this.#code.byte(0x0d);
-    this.#code.unsigned(this.#depth - label.depth);
+    this.#code.pair(0x0d, this.#depth - label.depth);
     return this;
   }
 

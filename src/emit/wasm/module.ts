@@ -11,7 +11,9 @@ export interface MemoryImport {
 /** Collects functions, then writes the binary module. Its memory is imported as `env.memory`. */
 export class ModuleBuilder {
   readonly #memory: MemoryImport;
-  readonly #functions: { readonly builder: FunctionBuilder; readonly type: number }[] = [];
+  readonly #functions: { readonly body: Bytes; readonly type: number }[] = [];
+  /** Functions by the length of their bodies. */
+  readonly #written = new Map<number, number[]>();
   readonly #types: string[] = [];
   readonly #exports: { readonly name: string; readonly index: number }[] = [];
 
@@ -19,12 +21,16 @@ export class ModuleBuilder {
     this.#memory = memory;
   }
 
-  /** Adds a function and returns its index; `body` writes it. */
+  /** Adds a function, which `body` writes, and returns its index: that of an equal one where there is one, so that it is compiled once. */
   function(parameters: readonly ValueType[], results: readonly ValueType[], body: (f: FunctionBuilder) => void): number {
     const builder = new FunctionBuilder(parameters, results);
-    this.#functions.push({ builder, type: this.#type(parameters, results) });
-    const index = this.#functions.length - 1;
     body(builder);
+    const made = { body: builder.encode(), type: this.#type(parameters, results) };
+    const alike = this.#written.get(made.body.length) ?? [];
+    const known = alike.find((index) => this.#functions[index].type === made.type && this.#functions[index].body.equals(made.body));
+    if (known !== undefined) return known;
+    const index = this.#functions.push(made) - 1;
+    this.#written.set(made.body.length, [...alike, index]);
     return index;
   }
 
@@ -69,7 +75,7 @@ export class ModuleBuilder {
       }
     });
     section(out, 10, this.#functions.length, (bytes) => {
-      for (const { builder } of this.#functions) bytes.sized(builder.encode());
+      for (const { body } of this.#functions) bytes.sized(body);
     });
     return out.view().slice();
   }

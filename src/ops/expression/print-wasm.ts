@@ -43,9 +43,25 @@ export function hoistConstants(f: FunctionBuilder, expression: Expression, fma: 
   );
 }
 
-function emitWith(lanes: Lanes, expression: Expression, context: FormulaContext): void {
+interface Ordered {
+  readonly steps: readonly Step[];
+  readonly uses: readonly number[];
+}
+
+/** A tile has its formula once for each of its vectors. */
+const known = new WeakMap<Expression, Ordered>();
+
+function orderOf(expression: Expression): Ordered {
+  const before = known.get(expression);
+  if (before !== undefined) return before;
   const steps = schedule(expand(expression));
-  const uses = countUses(steps);
+  const made = { steps, uses: countUses(steps) };
+  known.set(expression, made);
+  return made;
+}
+
+function emitWith(lanes: Lanes, expression: Expression, context: FormulaContext): void {
+  const { steps, uses } = orderOf(expression);
   const made: Vector[] = [];
   const masks: (Vector | undefined)[] = [];
   const printer: Printer = { lanes, steps, uses, made, masks };

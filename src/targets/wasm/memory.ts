@@ -17,6 +17,8 @@ export class SessionMemory {
   /** Free pieces by address; neighbours are joined. */
   #free: { address: number; bytes: number }[] = [];
   #end: number;
+  /** No byte from here on was ever handed out, so all are zero. */
+  #fresh: number;
 
   constructor(reservedBytes: number) {
     const made = make();
@@ -24,6 +26,7 @@ export class SessionMemory {
     this.shared = made.shared;
     this.maximumPages = made.maximum;
     this.#end = this.memory.buffer.byteLength;
+    this.#fresh = reservedBytes;
     this.#free = [{ address: reservedBytes, bytes: this.#end - reservedBytes }];
   }
 
@@ -45,7 +48,9 @@ export class SessionMemory {
     piece.address += wanted;
     piece.bytes -= wanted;
     if (piece.bytes === 0) this.#free.splice(this.#free.indexOf(piece), 1);
-    new Uint8Array(this.memory.buffer, address, wanted).fill(0);
+    const used = Math.min(address + wanted, this.#fresh) - address;
+    if (used > 0) new Uint8Array(this.memory.buffer, address, used).fill(0);
+    this.#fresh = Math.max(this.#fresh, address + wanted);
     return address;
   }
 
