@@ -67,12 +67,13 @@ for (const [name, kind] of Object.entries(kinds)) {
     right > 0.9,
   );
   await session.close();
-  // the first example, one axis and channels flat: as a list of rows
-  const columns = kind.shape[kind.shape.length - 1];
-  const rows = Math.min(
-    16,
-    kind.shape.slice(0, -1).reduce((a, b) => a * b),
-  );
-  drawn.push({ caption: name.split(":")[0], rows, columns, cells: train.cells.slice(0, rows * columns) });
+  // the first channel of a grid, in 3-D its middle plane; of a row all channels, one below another
+  const { shape } = kind;
+  const columns = shape[shape.length - 1];
+  const rows = shape.length === 2 ? columns / 2 : shape[shape.length - 2];
+  const from = shape.length === 4 ? Math.floor(shape[1] / 2) * rows : 0;
+  const line = (row: number): number => (shape.length === 2 ? Math.floor((row * shape[0]) / rows) : from + row);
+  const cells = Array.from({ length: rows * columns }, (_, at) => train.cells[line(Math.floor(at / columns)) * columns + (at % columns)]);
+  drawn.push({ caption: name.split(" (")[0], rows, columns, cells });
 }
-draw("kinds", pictures("One example of each kind of data, its axes but the last one below another", drawn, { side: 180, perRow: 3 }));
+draw("kinds", pictures("One example of each kind of data; in 3-D a plane of it", drawn, { side: 200, perRow: 3 }));
