@@ -26,7 +26,7 @@ export function fftProblem(plan: GridLinearPlan): FftProblem {
 }
 
 /** Fewest taps for which transforms are worth a thought. */
-const fewestTaps = 49;
+const fewestTaps = 25;
 /** Bytes of transformed sources, results and kernels together. */
 const mostBytes = 512 * 2 ** 20;
 
