@@ -4,7 +4,7 @@ import { emitFft } from "./emit.ts";
 import { fftLayouts, fftProblem, fftTime, refusesFft } from "./problem.ts";
 
 /**
- * Rounding against that of a plain sum, with M that of the largest cell, as all cells of a tile share their error: at most 0.5 at 25 to 512
+ * Rounding against that of a plain sum, with M that of the largest cell, as all cells of a tile share their error: at most 0.6 at 25 to 512
  * taps, one to three axes, on normal, same-sign, rectified and spiked data. Declared as 2, as of Winograd's F(2, 3): next to a loud
  * cell a quiet one has more than a plain sum's, so a limit of 1 must leave it out.
  */
