@@ -72,6 +72,60 @@ export function emitLinks(f: FunctionBuilder, plan: RegionsPlan): void {
   });
 }
 
+interface LinkedCell {
+  readonly ranges: readonly Range[];
+  /** The cell on every axis. */
+  readonly cellAt: readonly Local[];
+}
+
+/** At each cell of an axis, its first region and what lies beyond its last. */
+function enterLinks(
+  f: FunctionBuilder,
+  plan: RegionsPlan,
+  { ranges, cellAt, links }: LinkedCell & { readonly links: Local },
+): (axis: number, counter: Local) => void {
+  const linked = linkStarts(plan);
+  return (axis, counter) => {
+    const at = (): FunctionBuilder => f.get(counter).i32(2).op("i32.shl").get(links).op("i32.add");
+    at()
+      .memory("i32.load", 4 * linked[axis])
+      .set(ranges[axis].first);
+    at()
+      .memory("i32.load", 4 * (linked[axis] + plan.input[axis]))
+      .set(ranges[axis].end);
+    f.get(counter).set(cellAt[axis]);
+  };
+}
+
+/** Its first and its last region hold a cell; between them there may be others. An index tells by itself. */
+function insideOf(
+  f: FunctionBuilder,
+  plan: RegionsPlan,
+  { ranges, cellAt, table }: LinkedCell & { readonly table: Local },
+): (axis: number, counter: Local, body: () => void) => void {
+  if (plan.role === "scatter") return (_, __, body) => body();
+  const starts = tableStarts(plan);
+  return (axis, counter, body) => {
+    const row = (): FunctionBuilder => f.get(counter).i32(2).op("i32.shl").get(table).op("i32.add");
+    f.block((outside) => {
+      f.block((sure) => {
+        f.get(ranges[axis].end).get(ranges[axis].first).op("i32.sub").i32(3).op("i32.lt_s").branchIf(sure);
+        row()
+          .memory("i32.load", 4 * starts[axis])
+          .get(cellAt[axis])
+          .op("i32.gt_s")
+          .branchIf(outside);
+        row()
+          .memory("i32.load", 4 * (starts[axis] + plan.output[axis]))
+          .get(cellAt[axis])
+          .op("i32.le_s")
+          .branchIf(outside);
+      });
+      body();
+    });
+  };
+}
+
 /** scatter and spread: cell by cell of V, the regions that it lies in are walked. Arguments: inputs, output, links. */
 export function emitBackward(f: FunctionBuilder, plan: RegionsPlan, buffers: Buffers): void {
   const places = placesOf(plan, buffers);
@@ -85,7 +139,6 @@ export function emitBackward(f: FunctionBuilder, plan: RegionsPlan, buffers: Buf
   const ranges = plan.input.map((): Range => ({ first: f.local("i32"), end: f.local("i32") }));
   const [links, firstCell] = f.locals("i32", 2);
   const cellAt = plan.input.map(() => f.local("i32"));
-  const [starts, linked] = [tableStarts(plan), linkStarts(plan)];
   eachChunk(f, plan, places, ({ bases, table, example, part }) => {
     f.get(made);
     if (plan.own) addScaled(f, example, 4 * linkCells(plan));
@@ -95,40 +148,8 @@ export function emitBackward(f: FunctionBuilder, plan: RegionsPlan, buffers: Buf
       .op("i32.mul")
       .set(firstCell);
     const along = (i: number): Cursor => ({ at: bases[i], steps: plan.input.map((_, axis) => bytesAlong(places[i], axis)) });
-    const enter = (axis: number, counter: Local): void => {
-      const at = (): FunctionBuilder => f.get(counter).i32(2).op("i32.shl").get(links).op("i32.add");
-      at()
-        .memory("i32.load", 4 * linked[axis])
-        .set(ranges[axis].first);
-      at()
-        .memory("i32.load", 4 * (linked[axis] + plan.input[axis]))
-        .set(ranges[axis].end);
-      f.get(counter).set(cellAt[axis]);
-    };
-    /** Its first and its last region hold a cell; between them there may be others. An index tells by itself. */
-    const inside = (axis: number, counter: Local, body: () => void): void => {
-      if (scatters) {
-        body();
-        return;
-      }
-      const row = (): FunctionBuilder => f.get(counter).i32(2).op("i32.shl").get(table).op("i32.add");
-      f.block((outside) => {
-        f.block((sure) => {
-          f.get(ranges[axis].end).get(ranges[axis].first).op("i32.sub").i32(3).op("i32.lt_s").branchIf(sure);
-          row()
-            .memory("i32.load", 4 * starts[axis])
-            .get(cellAt[axis])
-            .op("i32.gt_s")
-            .branchIf(outside);
-          row()
-            .memory("i32.load", 4 * (starts[axis] + plan.output[axis]))
-            .get(cellAt[axis])
-            .op("i32.le_s")
-            .branchIf(outside);
-        });
-        body();
-      });
-    };
+    const enter = enterLinks(f, plan, { ranges, cellAt, links });
+    const inside = insideOf(f, plan, { ranges, cellAt, table });
     walkResult(f, plan.input, [along(result), { at: firstCell, steps: cellsAlong(plan) }], enter, ([to, cell]) => {
       lanes.each((v) => {
         lanes.float(0);
