@@ -7,7 +7,7 @@ import { gatherSums } from "../graph/sums.ts";
 import { makeUsual } from "../graph/usual.ts";
 import type { Algorithm, Device, Fusion } from "../ops/contract.ts";
 import type { Buffer, PlannedStep } from "./buffers.ts";
-import { type Candidates, Catalogue, type Measured, offers } from "./candidates.ts";
+import { type Candidates, Catalogue, type Measured, offers, printNode } from "./candidates.ts";
 import { type Choice, choose } from "./choose.ts";
 import { Lowering } from "./lower.ts";
 import { type MemoryPlan, planMemory } from "./memory.ts";
@@ -57,10 +57,18 @@ export function prepare(traced: Graph, every: readonly Algorithm[], device: Devi
   const { rounding: most = Number.POSITIVE_INFINITY } = options;
   const algorithms = every.filter(({ rounding = 1 }) => rounding <= most);
   const pruned = makeUsual(prune(traced));
-  const accepts = (node: GraphNode, fusion: Fusion): boolean =>
-    algorithms.some(
-      (algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0,
-    );
+  // equal layers are asked about once
+  const known = new Map<string, boolean>();
+  const accepts = (node: GraphNode, fusion: Fusion): boolean => {
+    const key = printNode({ ...node, fusion });
+    const answer =
+      known.get(key) ??
+      algorithms.some(
+        (algorithm) => algorithm.operator === node.operator.name && offers(algorithm, node.plan, fusion, device, []).length > 0,
+      );
+    known.set(key, answer);
+    return answer;
+  };
   // as predicted, so that the graph is the same where times were measured
   const predicted = new Catalogue(algorithms, device);
   const time = (node: GraphNode): number => Math.min(...predicted.of(node, true).list.map(({ estimate }) => estimate));
