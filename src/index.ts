@@ -34,9 +34,23 @@ export { drawMatrix } from "./inspect/matrix-picture.ts";
 export { nameStructure, type Structure, structureOf } from "./inspect/matrix-structure.ts";
 export { distanceFromConvolution, type PriorDistance } from "./inspect/prior.ts";
 export { composeKernel, lowRankKernel, type SeparatedKernel, separateKernel } from "./inspect/separable.ts";
+export { type ClusterFeatureOptions, clusterFeatures, clusterKernels } from "./nn/cluster-features.ts";
+export { type ClusterOptions, clusterPatches, type PatchClusters } from "./nn/clusters.ts";
+export {
+  type ComplexCellOptions,
+  complexCell,
+  complexCells,
+  type Gabor,
+  gabor,
+  gaborBank,
+  gaborKernels,
+  quadrature,
+  simpleCell,
+} from "./nn/features.ts";
 export {
   constantInitialiser,
   fanUniform,
+  givenCells,
   glorot,
   he,
   type Initialiser,
@@ -78,7 +92,7 @@ export {
   softmax,
   upsample,
 } from "./nn/layers/arrange.ts";
-export { type Container, concatenated, identity, named, parallel, residual, sequential } from "./nn/layers/compose.ts";
+export { type Container, concatenated, frozen, identity, named, parallel, residual, sequential } from "./nn/layers/compose.ts";
 export { type ConvLayerOptions, convLayer } from "./nn/layers/conv-layer.ts";
 export { dropout } from "./nn/layers/dropout.ts";
 export { type LayerWith, layer } from "./nn/layers/layer.ts";

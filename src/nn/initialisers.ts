@@ -1,5 +1,6 @@
+import { fail } from "../base/errors.ts";
 import { keyOf, random } from "../base/random.ts";
-import { size } from "../base/types.ts";
+import { sameShape, size, type Tensor } from "../base/types.ts";
 
 /** How a parameter begins: a frozen record. `fans` are the connections into and out of one unit. */
 export interface Initialiser {
@@ -77,6 +78,17 @@ function orthonormal(count: number, length: number, draw: ReturnType<typeof rand
   }
   return vectors;
 }
+
+/** The cells of a tensor, for kernels that were made elsewhere. Throws: when the parameter has another shape. Example: `conv(8, { kernel: 5, initialiser: givenCells(kernels) })` */
+export const givenCells = ({ shape: given, data }: Pick<Tensor, "shape" | "data">): Initialiser =>
+  Object.freeze({
+    kind: "given",
+    fill(cells: Float32Array, shape: readonly number[]) {
+      if (!sameShape(shape, given))
+        fail("givenCells", "", "shape of the parameter", `[${given.join(", ")}], as the given tensor`, `[${shape.join(", ")}]`);
+      cells.set(data);
+    },
+  });
 
 /** The first cells of a parameter: they depend on seed and name alone. */
 export function initialCells(initialiser: Initialiser, shape: readonly number[], seed: number, name: string): Float32Array {

@@ -11,6 +11,8 @@ export interface Parameter {
   readonly name: string;
   readonly type: TensorType;
   readonly initialiser: Initialiser;
+  /** Keeps its first value (see `Scope.frozen`). */
+  readonly frozen: boolean;
 }
 
 /** A state that is not trained: a running statistic, optimiser state, an average. Starts as `fill`. */
@@ -33,6 +35,8 @@ export interface Scope {
   uniform(name: string, shape: readonly number[]): Value;
   /** Traces `body` under a longer path. */
   within<T>(name: string, body: () => T): T;
+  /** Traces `body`; the parameters that it declares are not trained. */
+  frozen<T>(body: () => T): T;
   /** Applies a layer under its own name, or under `<number>-<kind>`, as `sequential` names its members. A named layer used twice shares its parameters. */
   apply(layer: Layer, input: Value): Value;
   /** Names an inner value (by path), so that programs which ask for it return it. */
@@ -75,6 +79,7 @@ export class TracingScope implements Scope {
   readonly #applied = new Map<string, number>();
   /** Errors that already say in which layer they arose. */
   readonly #located = new WeakSet<ToeplitzError>();
+  #isFrozen = false;
 
   /** `rename` lets a program read other states in place of the parameters, e.g. their averages. */
   constructor(tracer: GraphTracer, training: boolean, examples: number, rename: (parameter: string) => string = (name) => name) {
@@ -105,7 +110,7 @@ export class TracingScope implements Scope {
     }
     const type = tensorType(shape);
     const value = this.#tracer.state(this.#rename(path), type);
-    this.parameters.set(path, { name: path, type, initialiser, value });
+    this.parameters.set(path, { name: path, type, initialiser, value, frozen: this.#isFrozen });
     return value;
   }
 
@@ -168,6 +173,16 @@ export class TracingScope implements Scope {
         throw located;
       }
     });
+  }
+
+  frozen<T>(body: () => T): T {
+    const before = this.#isFrozen;
+    this.#isFrozen = true;
+    try {
+      return body();
+    } finally {
+      this.#isFrozen = before;
+    }
   }
 
   apply(layer: Layer, input: Value): Value {

@@ -28,7 +28,7 @@ export interface TensorSpec {
 /** A traced program of a net, with the state that it needs. */
 export interface TracedStep {
   readonly graph: Graph;
-  readonly parameters: readonly (Parameter & { readonly frozen: boolean })[];
+  readonly parameters: readonly Parameter[];
   readonly states: readonly Statistic[];
   readonly layers: readonly LayerInfo[];
   /** What layers make of the extents of examples, for inputs of unequal extents. */
@@ -200,7 +200,7 @@ export function traceTraining(net: Net, options: TrainingOptions): TracedStep {
   const forward = tracer.nodes.length;
   const parameters = [...scope.parameters.values()].map((parameter) => ({
     ...parameter,
-    frozen: options.frozen?.(parameter.name) ?? false,
+    frozen: parameter.frozen || (options.frozen?.(parameter.name) ?? false),
   }));
   const trained = parameters.filter(({ frozen }) => !frozen);
   const found = gradients(
@@ -308,7 +308,7 @@ export function traceEvaluation(net: Net, options: TraceOptions & { readonly los
   for (const [name, value] of Object.entries(outputs)) tracer.output(name, value);
   outputTaps(traced, options.taps);
   const states = [...scope.statistics.values()].map(({ name, type, fill }) => ({ name, type, fill }));
-  const parameters = [...scope.parameters.values()].map(({ name, type, initialiser }) => ({ name, type, initialiser, frozen: false }));
+  const parameters = [...scope.parameters.values()].map(({ name, type, initialiser, frozen }) => ({ name, type, initialiser, frozen }));
   return { graph: tracer.finish(), parameters, states, layers: scope.layers, extentRules: tracer.extentRules };
 }
 

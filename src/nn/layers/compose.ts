@@ -49,6 +49,15 @@ export const sequential = (...layers: readonly Layer[]): Container =>
 /** The layer under a name of its own, which its parameters bear in their paths. */
 export const named = <L extends Layer>(name: string, layer: L): L => Object.freeze({ ...layer, name });
 
+/**
+ * The layer with parameters that keep their first values: random kernels, kernels that were made elsewhere (`givenCells`), or those of another net. Its
+ * running statistics follow the data as ever.
+ * Source: Goodfellow et al. 2016, section 9.9 (random kernels; Saxe et al. 2011).
+ * Example: `sequential(frozen(conv(64, { kernel: 5 })), relu(), maxPool(4), flatten(), dense(10))`
+ */
+export const frozen = (layer: Layer): Layer =>
+  Object.freeze({ ...layer, apply: (input: Value, scope: Scope) => scope.frozen(() => layer.apply(input, scope)) });
+
 /** Z = V. */
 export const identity = (): Layer => Object.freeze({ kind: "identity", apply: (input: Value) => input });
 
