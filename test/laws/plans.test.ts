@@ -35,6 +35,7 @@ const takesAll = new Set([
   "wasm-grid-linear-general",
   "wasm-window-plain",
   "wasm-regions-plain",
+  "wasm-whole-plain",
   "wasm-pointwise-vectors",
   "wasm-reduce-slots",
   "wasm-sums-slots",
