@@ -2,7 +2,7 @@ import { fail, Problems } from "../base/errors.ts";
 import { sameShape, size, type Tensor } from "../base/types.ts";
 import type { Batch } from "../data/dataset.ts";
 import { gridFor, placeCells } from "../data/unequal.ts";
-import type { ModelDescription } from "./model.ts";
+import type { ModelDescription } from "./model-description.ts";
 import { gridNamed } from "./unequal.ts";
 
 type Described = Pick<ModelDescription, "shape" | "unequal">;
