@@ -42,7 +42,7 @@ const mostGrids = 8;
 const usualSteps = 8;
 
 /** What extents are rounded up to multiples of, when nothing is said. */
-export const usualRounding = (whole: readonly number[]): number => Math.max(1, Math.ceil(Math.max(...whole) / usualSteps));
+const usualRounding = (whole: readonly number[]): number => Math.max(1, Math.ceil(Math.max(...whole) / usualSteps));
 
 const holds = (grid: readonly number[], own: readonly number[]): boolean => grid.every((extent, axis) => own[axis] <= extent);
 

@@ -49,9 +49,8 @@ const repeated = ([, ...extents]: readonly number[], count: number): Int32Array 
 function groupExamples(model: Described, examples: readonly Tensor[], most: number): ExampleRun[] {
   checkExamples(model, examples);
   const grids = gridsOfModel(model);
-  const gridOf = examples.map(({ shape }) => gridFor(grids, shape));
-  return grids.flatMap((shape, grid) => {
-    const members = examples.flatMap((_, place) => (gridOf[place] === grid ? [place] : []));
+  return gridMembers(grids, examples).flatMap((members, grid) => {
+    const shape = grids[grid];
     return Array.from({ length: Math.ceil(members.length / most) }, (_, number) => {
       const places = members.slice(number * most, (number + 1) * most);
       const own = places.map((place) => examples[place]);
@@ -60,6 +59,25 @@ function groupExamples(model: Described, examples: readonly Tensor[], most: numb
       return { places, shape, cells, extents: model.unequal && Int32Array.from(own.flatMap((one) => one.shape.slice(1))) };
     });
   });
+}
+
+/** A run costs as much as this share of the cells of a whole example, beside its own cells: weights are read again. */
+const runShare = 1 / 2;
+
+/** Examples of each grid; few of one grid join those of a larger one where that costs less than a run of their own. */
+function gridMembers(grids: readonly (readonly number[])[], examples: readonly Tensor[]): number[][] {
+  const members = grids.map((): number[] => []);
+  for (const [place, { shape }] of examples.entries()) members[gridFor(grids, shape)].push(place);
+  const price = runShare * size(grids[grids.length - 1]);
+  for (const [grid, own] of members.entries()) {
+    const next = grids.findIndex(
+      (other, at) => at > grid && members[at].length > 0 && other.every((extent, axis) => extent >= grids[grid][axis]),
+    );
+    if (next < 0 || own.length * (size(grids[next]) - size(grids[grid])) > price) continue;
+    members[next].push(...own);
+    members[grid] = [];
+  }
+  return members;
 }
 
 function checkExamples({ shape, unequal }: Described, examples: readonly Tensor[]): void {

@@ -186,7 +186,7 @@ class Training {
 
   /** One epoch, or what is left of it. */
   async #epoch(): Promise<void> {
-    const { batch, seed, augment, grids } = this.#settings;
+    const { batch, seed, augment, trainingGrids: grids } = this.#settings;
     const { epoch, batch: from, sums } = this.#progress;
     const started = performance.now();
     const before = sums.seconds;

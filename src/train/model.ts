@@ -54,6 +54,7 @@ export class Model {
   readonly #target: Target;
   readonly #options: SessionOptions;
   #session: Promise<Session> | undefined;
+  #input: { readonly name: string } | undefined;
   readonly #programs = new Map<string, Promise<Program>>();
 
   constructor(description: ModelDescription, tensors: ReadonlyMap<string, Tensor>, target: Target, options: SessionOptions = {}) {
@@ -166,11 +167,13 @@ export class Model {
   }
 
   #onlyInput(): { name: string } {
+    if (this.#input !== undefined) return this.#input;
     const inputs = inputsOf(loadGraph(this.description.graph, 1)).filter(({ name }) => !name.endsWith(".extents"));
     if (inputs.length !== 1) {
       fail("model", "predict", "inputs of the net", "1", `${inputs.length} (${inputs.map(({ name }) => name).join(", ")})`, "Use run.");
     }
-    return inputs[0];
+    this.#input = inputs[0];
+    return this.#input;
   }
 
   #logits(outputs: Outputs): Tensor {

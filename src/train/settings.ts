@@ -2,7 +2,7 @@ import { Problems } from "../base/errors.ts";
 import { size, type Tensor } from "../base/types.ts";
 import { augmentations } from "../data/augmentations.ts";
 import type { Augmentation, Batch, Dataset } from "../data/dataset.ts";
-import { gridsOf, usualRounding } from "../data/unequal.ts";
+import { gridsOf } from "../data/unequal.ts";
 import type { Feeds, SessionOptions } from "../graph/session.ts";
 import { crossEntropy, diceLoss, type Loss, weightedLoss } from "../nn/losses.ts";
 import { type Optimiser, optimisers, sgd } from "../nn/optimisers.ts";
@@ -37,8 +37,8 @@ export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "r
   /** Examples of one run of the training step. */
   readonly batch?: number;
   /**
-   * Extents of batches are rounded up to multiples of it, in sets whose examples are of unequal extents: each grid is a program of its own (at most 8),
-   * and examples of like extents come together. Default: an eighth of the longest extent.
+   * Extents of training batches are rounded up to multiples of it, in sets whose examples are of unequal extents: each grid is a program of its own (at
+   * most 8), and examples of like extents come together, which is quicker but mixes them less. Default: every batch has the largest extents.
    */
   readonly roundTo?: number;
   /** Batches whose gradients are added before one update. Default 1. */
@@ -89,7 +89,7 @@ export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "r
 export interface PlainSettings {
   readonly epochs: number;
   readonly batch: number;
-  /** Null where all examples have the same extents. */
+  /** Null where batches have the largest extents. */
   readonly roundTo: number | null;
   readonly accumulate: number;
   readonly optimiser: Readonly<Record<string, unknown>>;
@@ -119,6 +119,8 @@ export interface Settings extends Omit<PlainSettings, "optimiser" | "schedule" |
   readonly feeds: (batch: Batch) => Feeds;
   /** Extents that batches have, from the fewest cells to the whole; one where all examples have the same. */
   readonly grids: readonly (readonly number[])[];
+  /** Those of training: the whole alone, unless extents are rounded. */
+  readonly trainingGrids: readonly (readonly number[])[];
   /** The same as data, for config files and checkpoints. */
   readonly plain: PlainSettings;
 }
@@ -188,7 +190,7 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
   const plain: PlainSettings = {
     epochs: options.epochs ?? epochsFor(count),
     batch: Math.min(options.batch ?? usualBatch, count),
-    roundTo: extents === undefined ? null : (options.roundTo ?? usualRounding(whole)),
+    roundTo: extents === undefined ? null : (options.roundTo ?? null),
     accumulate: options.accumulate ?? 1,
     optimiser: { kind: optimiser.kind, ...optimiser.settings },
     learningRate: typeof name === "function" ? null : learningRate,
@@ -203,6 +205,7 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     rounding: options.rounding ?? null,
     recompute: options.recompute ?? false,
   };
+  const grids = extents === undefined ? [whole] : gridsOf(extents, whole, options.roundTo);
   return {
     ...plain,
     optimiser,
@@ -212,7 +215,8 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     inputs: options.inputs ?? { input: { shape: data.shape, unequal: extents !== undefined } },
     targets: options.targets ?? { label: { shape: labelled === undefined ? [] : data.shape.slice(1), dtype: "i32" } },
     feeds: options.feeds ?? feedsOf,
-    grids: extents === undefined ? [whole] : gridsOf(extents, whole, options.roundTo),
+    grids,
+    trainingGrids: plain.roundTo === null ? [whole] : grids,
     plain,
   };
 }
