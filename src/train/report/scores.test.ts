@@ -29,9 +29,9 @@ test("precision, recall, F1 and support, worked by hand", () => {
     [4, 6, 0],
     [0, 0, 0],
   ]);
-  assert.deepEqual(first, { precision: 8 / 12, recall: 0.8, f1: 16 / 22, support: 10 });
-  assert.deepEqual(second, { precision: 6 / 8, recall: 0.6, f1: 12 / 18, support: 10 });
-  assert.deepEqual(third, { precision: Number.NaN, recall: Number.NaN, f1: Number.NaN, support: 0 });
+  assert.deepEqual(first, { precision: 8 / 12, recall: 0.8, f1: 16 / 22, overlap: 8 / 14, support: 10 });
+  assert.deepEqual(second, { precision: 6 / 8, recall: 0.6, f1: 12 / 18, overlap: 6 / 12, support: 10 });
+  assert.deepEqual(third, { precision: Number.NaN, recall: Number.NaN, f1: Number.NaN, overlap: Number.NaN, support: 0 });
 });
 
 test("a class that is never predicted has an F1 of 0 and no precision", () => {
@@ -39,7 +39,7 @@ test("a class that is never predicted has an F1 of 0 and no precision", () => {
     [3, 0],
     [2, 0],
   ]);
-  assert.deepEqual(scores[1], { precision: Number.NaN, recall: 0, f1: 0, support: 2 });
+  assert.deepEqual(scores[1], { precision: Number.NaN, recall: 0, f1: 0, overlap: 0, support: 2 });
 });
 
 test("the pairs most often confused, most frequent first", () => {

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import v8 from "node:v8";
-import { runAlone, type Trial } from "../../../../test/laws/isolated.ts";
-import { type Random, random } from "../../../base/random.ts";
-import { size, type TensorType } from "../../../base/types.ts";
-import { axisTerms } from "../../../grid/axis.ts";
-import { type Algorithm, call, constant, type Device, type Expression, type Fusion, operand } from "../../contract.ts";
-import { compile } from "../../expression/evaluate.ts";
-import { forwardDepthwise, inputDepthwise } from "../depthwise/wasm-depthwise.ts";
-import { kernelDepthwise } from "../depthwise/wasm-kernel.ts";
-import { gridLinear, type Role } from "../index.ts";
-import type { GridLinearPlan } from "../plan.ts";
-import { forwardBlocked } from "./wasm-forward.ts";
-import { inputBlocked } from "./wasm-input.ts";
+import { type Random, random } from "../../src/base/random.ts";
+import { size, type TensorType } from "../../src/base/types.ts";
+import { axisTerms } from "../../src/grid/axis.ts";
+import { type Algorithm, call, constant, type Device, type Expression, type Fusion, operand } from "../../src/ops/contract.ts";
+import { compile } from "../../src/ops/expression/evaluate.ts";
+import { forwardBlocked } from "../../src/ops/grid-linear/blocked/wasm-forward.ts";
+import { inputBlocked } from "../../src/ops/grid-linear/blocked/wasm-input.ts";
+import { forwardDepthwise, inputDepthwise } from "../../src/ops/grid-linear/depthwise/wasm-depthwise.ts";
+import { kernelDepthwise } from "../../src/ops/grid-linear/depthwise/wasm-kernel.ts";
+import { gridLinear, type Role } from "../../src/ops/grid-linear/index.ts";
+import type { GridLinearPlan } from "../../src/ops/grid-linear/plan.ts";
+import { runAlone, type Trial } from "../laws/isolated.ts";
 
 // so that the wide tier is compiled as in use: optimised, its pairs packed
 v8.setFlagsFromString("--no-liftoff");

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import v8 from "node:v8";
-import { runAlone } from "../../../../test/laws/isolated.ts";
-import { type Random, random } from "../../../base/random.ts";
-import { size } from "../../../base/types.ts";
-import type { Algorithm, Device } from "../../contract.ts";
-import { gridLinear } from "../index.ts";
-import type { GridLinearPlan } from "../plan.ts";
-import { cutOf } from "./problem.ts";
-import { forwardLocalBatch, inputLocalBatch } from "./wasm-lanes.ts";
-import { forwardLocal, inputLocal, kernelLocal } from "./wasm-local.ts";
+import { type Random, random } from "../../src/base/random.ts";
+import { size } from "../../src/base/types.ts";
+import type { Algorithm, Device } from "../../src/ops/contract.ts";
+import { gridLinear } from "../../src/ops/grid-linear/index.ts";
+import { cutOf } from "../../src/ops/grid-linear/local/problem.ts";
+import { forwardLocalBatch, inputLocalBatch } from "../../src/ops/grid-linear/local/wasm-lanes.ts";
+import { forwardLocal, inputLocal, kernelLocal } from "../../src/ops/grid-linear/local/wasm-local.ts";
+import type { GridLinearPlan } from "../../src/ops/grid-linear/plan.ts";
+import { runAlone } from "../laws/isolated.ts";
 
 // so that the wide tier is compiled as in use: optimised, its pairs packed
 v8.setFlagsFromString("--no-liftoff");

@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expect, slacken } from "../../../../test/laws/bounds.ts";
-import { runAlone } from "../../../../test/laws/isolated.ts";
-import { devices } from "../../../../test/laws/judge.ts";
-import { random } from "../../../base/random.ts";
-import { size, type TensorType } from "../../../base/types.ts";
-import { GraphTracer } from "../../../graph/trace.ts";
-import { nodeHost } from "../../../hosts/node-host.ts";
-import { algorithms } from "../../../targets/wasm/list.ts";
-import { wasmTarget } from "../../../targets/wasm/session.ts";
-import { type Algorithm, call, type Emission, type Fusion, operand, type Programs } from "../../contract.ts";
-import { forwardBlocked } from "../blocked/wasm-forward.ts";
-import { forward, gridLinear } from "../index.ts";
-import type { GridLinearPlan } from "../plan.ts";
-import { winogradAlgorithms } from "./wasm-winograd.ts";
+import { random } from "../../src/base/random.ts";
+import { size, type TensorType } from "../../src/base/types.ts";
+import { GraphTracer } from "../../src/graph/trace.ts";
+import { nodeHost } from "../../src/hosts/node-host.ts";
+import { type Algorithm, call, type Emission, type Fusion, operand, type Programs } from "../../src/ops/contract.ts";
+import { forwardBlocked } from "../../src/ops/grid-linear/blocked/wasm-forward.ts";
+import { forward, gridLinear } from "../../src/ops/grid-linear/index.ts";
+import type { GridLinearPlan } from "../../src/ops/grid-linear/plan.ts";
+import { winogradAlgorithms } from "../../src/ops/grid-linear/winograd/wasm-winograd.ts";
+import { algorithms } from "../../src/targets/wasm/list.ts";
+import { wasmTarget } from "../../src/targets/wasm/session.ts";
+import { expect, slacken } from "../laws/bounds.ts";
+import { runAlone } from "../laws/isolated.ts";
+import { devices } from "../laws/judge.ts";
 
 nodeHost.enableWide();
 

@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expect, slacken } from "../../../../test/laws/bounds.ts";
-import { runAlone } from "../../../../test/laws/isolated.ts";
-import { devices } from "../../../../test/laws/judge.ts";
-import { random } from "../../../base/random.ts";
-import { size } from "../../../base/types.ts";
-import { nodeHost } from "../../../hosts/node-host.ts";
-import type { Algorithm } from "../../contract.ts";
-import { forwardBlocked } from "../blocked/wasm-forward.ts";
-import { gridLinear } from "../index.ts";
-import type { GridLinearPlan } from "../plan.ts";
-import { placesOf, radicesOf } from "./lines.ts";
-import { cutOf, fftProblem } from "./problem.ts";
-import { pairCount, pairsOf } from "./split.ts";
-import { fftAlgorithms } from "./wasm-fft.ts";
+import { random } from "../../src/base/random.ts";
+import { size } from "../../src/base/types.ts";
+import { nodeHost } from "../../src/hosts/node-host.ts";
+import type { Algorithm } from "../../src/ops/contract.ts";
+import { forwardBlocked } from "../../src/ops/grid-linear/blocked/wasm-forward.ts";
+import { placesOf, radicesOf } from "../../src/ops/grid-linear/fft/lines.ts";
+import { cutOf, fftProblem } from "../../src/ops/grid-linear/fft/problem.ts";
+import { pairCount, pairsOf } from "../../src/ops/grid-linear/fft/split.ts";
+import { fftAlgorithms } from "../../src/ops/grid-linear/fft/wasm-fft.ts";
+import { gridLinear } from "../../src/ops/grid-linear/index.ts";
+import type { GridLinearPlan } from "../../src/ops/grid-linear/plan.ts";
+import { expect, slacken } from "../laws/bounds.ts";
+import { runAlone } from "../laws/isolated.ts";
+import { devices } from "../laws/judge.ts";
 
 nodeHost.enableWide();
 
