@@ -16,6 +16,7 @@ const unpacked: readonly (readonly [key: RegExp, why: string])[] = [
   [/^grid-linear padded groups widen kernel/, "gathers the words of a kernel; run when a kernel is written"],
   [/^grid-linear kernel sum of slots/, "adds slots as they come from memory"],
   [/^grid-linear winograd free slots/, "writes integers"],
+  [/^grid-linear fft (kernel|values|results)/, "parts even and odd cells, and clears what tiles lack, in functions beside the butterflies"],
   [/^grid-linear local fold/, "adds single cells"],
   [/^grid-linear local /, "the ends of runs are done lane by lane, in functions of their own"],
   [/^grid-linear dense (dot|copy)/, "adds the lanes of a finished sum, in a function of its own"],
@@ -63,9 +64,12 @@ test("every routine of the wide tier packs into 256-bit code, with all that nets
     const packs = await readTrace(createInterface({ input: child.stdout }));
     assert.equal(await ended, 0);
     const routines = JSON.parse(readFileSync(list, "utf8")) as Packed[];
-    assert.ok(routines.length > 300 && packs.size > routines.length, `${routines.length} routines, ${packs.size} functions in the trace`);
-    const isPacked = ({ first, end }: Packed): boolean => {
-      const seen = Array.from({ length: end - first }, (_, i) => packs.get(first + i)).filter((one) => one !== undefined);
+    assert.ok(
+      routines.length > 300 && packs.size > routines.length / 2,
+      `${routines.length} routines, ${packs.size} functions in the trace`,
+    );
+    const isPacked = ({ functions }: Packed): boolean => {
+      const seen = functions.map((index) => packs.get(index)).filter((one) => one !== undefined);
       return seen.length > 0 && seen.every(Boolean);
     };
     const failing = routines.filter((routine) => !isPacked(routine));

@@ -16,12 +16,22 @@ import { algorithms } from "../../src/targets/wasm/list.ts";
 
 const device: Device = { tier: "wide", fma: true, wide: true };
 
-/** Functions [first, end) of the module belong to a routine. */
+/** The functions of the module that a routine is made of; equal ones belong to several routines. */
 export interface Packed {
   readonly label: string;
   readonly key: string;
-  readonly first: number;
-  readonly end: number;
+  readonly functions: readonly number[];
+}
+
+/** Notes which functions are asked for. */
+class Recorder extends ModuleBuilder {
+  asked: number[] = [];
+
+  override function(...call: Parameters<ModuleBuilder["function"]>): number {
+    const index = super.function(...call);
+    this.asked.push(index);
+    return index;
+  }
 }
 
 const [result, first, second, third] = [0, 1, 2, 3].map(operand);
@@ -78,14 +88,12 @@ function collect(): Map<string, { label: string; routine: Routine }> {
 }
 
 if (import.meta.main) {
-  const builder = new ModuleBuilder({ minimum: 1, maximum: 65536, shared: true });
+  const builder = new Recorder({ minimum: 1, maximum: 65536, shared: true });
   const packed: Packed[] = [];
-  let end = 0;
   for (const [key, { label, routine }] of collect()) {
-    const from = end;
-    end = routine.build(builder) + 1;
-    builder.export(`r${packed.length}`, end - 1);
-    packed.push({ label, key, first: from, end });
+    builder.asked = [];
+    builder.export(`r${packed.length}`, routine.build(builder));
+    packed.push({ label, key, functions: [...new Set(builder.asked)] });
   }
   new WebAssembly.Module(builder.encode());
   writeFileSync(process.argv[2], JSON.stringify(packed));
