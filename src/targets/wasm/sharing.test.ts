@@ -25,3 +25,16 @@ test("while others have a core, a program runs alone, and shares again afterward
   assert.ok(simulate(sharing, 1000, 4, 2).ms < 2.2, "shared runs that are slower go on");
   assert.ok(simulate(sharing, 1000, 1, 2).share > 0.9, "runs alone go on");
 });
+
+test("single slow runs change nothing, and sharing that is faster is found again after a disturbance", () => {
+  const sharing = new Sharing();
+  let count = 0;
+  for (let run = 0; run < 2000; run++) {
+    if (sharing.isOn) count++;
+    // every seventh run meets something else
+    sharing.note((sharing.isOn ? 1 : 1.9) * (run % 7 === 3 ? 4 : 1));
+  }
+  assert.equal(count, 2000);
+  simulate(sharing, 300, 5, 2);
+  assert.ok(simulate(sharing, 2000, 1, 2).share > 0.7);
+});
