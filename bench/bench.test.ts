@@ -4,6 +4,8 @@ import { layerCases } from "./cases/layers.ts";
 import { lenet5, mobilenetv2, modelCases, resnet18 } from "./cases/models.ts";
 import { resnet20, trainingCases } from "./cases/training.ts";
 import { channelsFirst, channelsLast, reordered } from "./drivers/layout.ts";
+import { callWork } from "./drivers/peak.ts";
+import { goalTable } from "./goals.ts";
 import { deviation, summary } from "./measure.ts";
 import { multiplyAdds, type Net } from "./net.ts";
 import { meanRatio } from "./report.ts";
@@ -80,4 +82,32 @@ test("tables print for a terminal and as Markdown", () => {
   assert.equal(printTable(table), "t\n\n   a\n-  -\nx  1\n   2\n\nn");
   assert.equal(markdownTable(table), "### t\n\n|  | a |\n| --- | --- |\n| x | 1<br>2 |\n\n- n\n");
   assert.deepEqual([0.01234, 1.2345, 123.45, 1234].map(digits), ["0.0123", "1.23", "123", "1234"]);
+});
+
+test("goals are held against the routines alone, and against the peer by whole programs", () => {
+  const line = layerCases().find(({ name }) => name === "resnet 3x3 64 at 56, batch 1")?.line ?? assert.fail("no line");
+  const loop = { gauge: "fma256", median: callWork.fma256 / 1e8, lowest: callWork.fma256 / 1e8 } as const;
+  const routine = (algorithm: string, ms: number) => ({ algorithm, median: ms, lowest: ms, loop });
+  const row = {
+    name: "one",
+    line,
+    threads: 1,
+    multiplyAdds: 1e8,
+    cells: [
+      { contender: "toeplitz", median: 2, lowest: 2, routine: routine("wasm-grid-linear-forward-winograd-4", 1) },
+      { contender: "toeplitz-direct", median: 5, lowest: 5, routine: routine("wasm-grid-linear-forward-blocked", 2.5) },
+      { contender: "onnxruntime-node", median: 3, lowest: 3 },
+    ],
+  };
+  const shown = goalTable([row], () => undefined).rows.map((cells) => cells.flat());
+  assert.deepEqual(
+    shown.map(([work, must, , mean, least, where, lines]) => [work, must, mean, least, where, lines]),
+    [
+      ["3x3 stride 1, direct", "80 %", "80 % (80 %)", "80 % (80 %)", "one", "1 of 1"],
+      ["3x3 stride 1, effective", "200 %", "200 % (200 %)", "200 % (200 %)", "one", "1 of 1"],
+      ["3x3 stride 1, whole program, over onnxruntime-node", "1.80 x", "1.50 x (1.50 x)", "1.50 x (1.50 x)", "one", "0 of 1"],
+    ],
+  );
+  const alone = goalTable([{ ...row, cells: row.cells.slice(0, 1) }], () => undefined).rows.map(([[work]]) => work);
+  assert.deepEqual(alone, ["3x3 stride 1, effective"], "a transform is no direct sum");
 });

@@ -9,6 +9,7 @@ import { trainingCases } from "./cases/training.ts";
 import { type Contender, floor, gauges } from "./contender.ts";
 import { callWork, type Gauge } from "./drivers/peak.ts";
 import type { Round, Scaling } from "./drivers/scaling.ts";
+import { goalTable } from "./goals.ts";
 import { buildPackage } from "./install.ts";
 import { type Cell, Drivers, measureCase, measureStart, median, type Sampling } from "./measure.ts";
 import { onnxBytes } from "./onnx.ts";
@@ -21,6 +22,8 @@ export interface Result {
   readonly rows: readonly Row[];
   readonly peaks?: Readonly<Record<string, Peak>>;
   readonly table: Table;
+  /** What the rows reach together. */
+  readonly summary?: Table;
 }
 
 /** What a group is run with. */
@@ -113,10 +116,12 @@ async function layers(setting: Setting): Promise<Result> {
     drivers.close();
   }
   const names = setting.contenders.map(({ name }) => name);
-  const table = tableOf(`layers, ${threads} thread${threads === 1 ? "" : "s"}`, names, rows, { peak: ({ name }) => peaks[name] });
+  const peak = ({ name }: Row): Peak | undefined => peaks[name];
+  const table = tableOf(`layers, ${threads} thread${threads === 1 ? "" : "s"}`, names, rows, { peak });
   const note =
-    "GF/s counts two operations for each multiply-add, taps on padding included; % peak = share of the 256-bit FMA peak of one thread, % memory = what the least traffic takes at the reading and writing speeds of one thread, all measured beside each row.";
-  return { threads, rows, peaks, table: { ...table, notes: [note, peakNote(Object.values(peaks)), ...table.notes] } };
+    "GF/s counts two operations for each multiply-add, taps on padding included; % peak = share of the 256-bit FMA peak of one thread, % memory = what the least traffic takes at the reading and writing speeds of one thread, all measured beside each row. Routine: the steps of the algorithm alone, without conversions, by medians and by least times, of the loop's in the same process.";
+  const notes = [note, peakNote(Object.values(peaks)), ...table.notes];
+  return { threads, rows, peaks, table: { ...table, notes }, summary: goalTable(rows, peak) };
 }
 
 async function peak(setting: Setting): Promise<Result> {
@@ -222,7 +227,12 @@ const forward = ["toeplitz", "onnxruntime-node", "onnxruntime-web", "tfjs-wasm",
 
 /** The groups by name. */
 export const groups: Readonly<Record<string, Group>> = {
-  layers: { threads: [1], rounds: 7, contenders: ["toeplitz", "onnxruntime-node", "onnxruntime-web", "PyTorch"], run: layers },
+  layers: {
+    threads: [1],
+    rounds: 7,
+    contenders: ["toeplitz", "toeplitz-direct", "onnxruntime-node", "onnxruntime-web", "PyTorch"],
+    run: layers,
+  },
   models: { threads: [1, 2], rounds: 11, contenders: forward, run: (setting) => compare("forward, batch 1", modelCases(), setting) },
   training: {
     threads: [1, 2],

@@ -8,7 +8,7 @@ import { Watch } from "./disturbance.ts";
 import type { Group, Result } from "./groups.ts";
 import { findPytorch, installPeers, pytorchCommand } from "./install.ts";
 import { machine, writeSection } from "./report.ts";
-import { markdownTable, printTable } from "./table.ts";
+import { markdownTable, printTable, type Table } from "./table.ts";
 
 const usage = `npm run bench -- GROUP [options]
 
@@ -22,7 +22,8 @@ GROUP     layers    forward of single layers, from bench/problems/*.txt
 
 --threads N[,N]      numbers of threads (models and training: 1,2; scaling: 2; others: 1)
 --match RE           cases whose name or problem line matches
---contenders A[,B]   toeplitz, toeplitz-128 (the 128-bit tier), onnxruntime-node,
+--contenders A[,B]   toeplitz, toeplitz-direct (plain sums alone: no Winograd, no
+                     transforms), toeplitz-128 (the 128-bit tier), onnxruntime-node,
                      onnxruntime-web, tfjs-wasm, jax-js, PyTorch
 --rounds N           samples of each contender (7 or 11)
 --sample MS          length of a sample (60)
@@ -80,6 +81,8 @@ function warnOfSlowBlas(results: readonly Result[]): void {
     );
 }
 
+const tablesOf = ({ table, summary }: Result): Table[] => [table, ...(summary === undefined ? [] : [summary])];
+
 async function runGroup(
   name: string,
   group: Group,
@@ -109,7 +112,7 @@ async function runGroup(
     const result = await group.run({ sampling, contenders, match: new RegExp(String(values.match)), folder });
     note("");
     if (result.rows.length === 0) throw new UsageError(`bench: match: expected to match a case of ${name}; received ${values.match}.`);
-    if (values.json !== true) console.log(`${printTable(result.table)}\n`);
+    if (values.json !== true) for (const table of tablesOf(result)) console.log(`${printTable(table)}\n`);
     results.push(result);
   }
   return results;
@@ -146,7 +149,7 @@ async function main(): Promise<number> {
         writeSection(
           page,
           `${name} ${result.threads}`,
-          `${markdownTable(result.table)}\n\`${command}\` on ${about}, ${new Date().toISOString().slice(0, 10)}.`,
+          `${tablesOf(result).map(markdownTable).join("\n")}\n\`${command}\` on ${about}, ${new Date().toISOString().slice(0, 10)}.`,
         );
   }
   warnOfSlowBlas(Object.values(all).flat());

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { PreparedCase } from "./cases/case.ts";
 import { type Contender, childrenCpuMs, Driver, timeToFirst } from "./contender.ts";
 import type { Watch } from "./disturbance.ts";
+import type { Gauge } from "./drivers/peak.ts";
 import type { Reply } from "./drivers/serve.ts";
 
 /** How samples are taken. */
@@ -17,6 +18,14 @@ export interface Sampling {
   readonly watch: Watch;
   /** Says what is going on. */
   readonly note: (text: string) => void;
+}
+
+/** What the main routine takes alone, and the multiply-add loop of its tier in turn with it in the same process: medians and least times, ms. */
+export interface Routine {
+  readonly algorithm: string;
+  readonly median: number;
+  readonly lowest: number;
+  readonly loop: { readonly gauge: Gauge; readonly median: number; readonly lowest: number };
 }
 
 /** What became of one contender on one case. Times in ms. */
@@ -36,6 +45,8 @@ export interface Cell {
   /** Largest difference from the first contender's outputs, relative. */
   readonly deviation?: number;
   readonly agrees?: boolean;
+  /** Absent where a contender cannot tell. */
+  readonly routine?: Routine;
 }
 
 interface Running {
@@ -46,6 +57,7 @@ interface Running {
   /** Samples that this contender is given: fewer where one call takes long. */
   quota: number;
   outputs?: Float32Array;
+  routine?: Routine;
   refused?: string;
 }
 
@@ -54,6 +66,7 @@ const patience = 12;
 const warmUpShare = 3;
 const settleMs = 15;
 const budgetMs = 20_000;
+const routineSamples = 5;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -143,6 +156,17 @@ async function takeSample(running: Running, sampling: Sampling): Promise<void> {
   }
 }
 
+/** The main routine alone, for contenders that can tell. */
+async function takeRoutine(running: Running, { sampleMs, limitMs }: Sampling): Promise<void> {
+  const { driver, contender } = running;
+  if (contender.tellsRoutine !== true || running.refused !== undefined) return;
+  const reply = await driver.ask({ do: "routine", ms: routineSamples * sampleMs }, limitMs);
+  if (!("routine" in reply) || reply.routine === null || reply.routine.algorithm === "") return;
+  const { algorithm, gauge, ms, loop } = reply.routine;
+  const [own, beside] = [ms, loop].map((times) => ({ median: median(times), lowest: Math.min(...times) }));
+  running.routine = { algorithm, ...own, loop: { gauge, ...beside } };
+}
+
 /** Largest difference relative to the largest of `wanted` (forward), or of each number to its own (losses). */
 export function deviation(got: Float32Array, wanted: Float32Array, each: boolean): number {
   if (got.length !== wanted.length) return Number.POSITIVE_INFINITY;
@@ -209,6 +233,7 @@ export async function measureCase(
         }
       }
     }
+    for (const entry of running) await takeRoutine(entry, sampling);
     const wanted = running.find(({ outputs }) => outputs !== undefined)?.outputs;
     return begun.map((entry) => (isRunning(entry) ? cellOf(entry, wanted, source) : entry));
   } finally {
@@ -217,13 +242,13 @@ export async function measureCase(
 }
 
 function cellOf(
-  { contender, version, samples, outputs, refused }: Running,
+  { contender, version, samples, outputs, routine, refused }: Running,
   wanted: Float32Array | undefined,
   { source }: PreparedCase,
 ): Cell {
   const head = { contender: contender.name, version };
   if (refused !== undefined && samples.length === 0) return { ...head, refused };
-  const times = { ...head, ...summary(samples) };
+  const times = { ...head, ...summary(samples), ...(routine === undefined ? {} : { routine }) };
   if (outputs === undefined || wanted === undefined) return times;
   const apart = deviation(outputs, wanted, source.kind === "training");
   return { ...times, deviation: apart, agrees: apart <= source.bound };

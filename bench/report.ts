@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { dirname } from "node:path";
 import { calibrationLimit, foreignLimit } from "./disturbance.ts";
-import type { Cell } from "./measure.ts";
+import { callWork } from "./drivers/peak.ts";
+import type { Cell, Routine } from "./measure.ts";
 import { digits, type Table } from "./table.ts";
 
 /** One row of results. */
@@ -31,7 +32,8 @@ export interface Traffic {
 }
 
 /** Share of a time that the traffic alone takes at the measured speeds. */
-const memoryShare = ({ read, written }: Traffic, peak: Peak, ms: number): number => (read / peak.read + written / peak.write) / ms / 1e6;
+export const memoryShare = ({ read, written }: Traffic, peak: Peak, ms: number): number =>
+  (read / peak.read + written / peak.write) / ms / 1e6;
 
 export function machine(): Record<string, string | number> {
   const [cpu] = cpus();
@@ -57,6 +59,13 @@ function processorFlags(): string {
 
 /** GFLOP/s of a time in ms. */
 export const gflops = (multiplyAdds: number, ms: number): number => (2 * multiplyAdds) / ms / 1e6;
+
+/** Share of the loop's speed that a routine reaches, by medians and by least times. */
+export function routineShares({ multiplyAdds }: Row, { median, lowest, loop }: Routine): [middle: number, best: number] {
+  const work = 2 * multiplyAdds;
+  const loopWork = callWork[loop.gauge];
+  return [(work / median) * (loop.median / loopWork), (work / lowest) * (loop.lowest / loopWork)];
+}
 
 const mark = ({ disturbed = 0 }: Cell): string => (disturbed > 0 ? "~" : "");
 
@@ -98,6 +107,20 @@ export function timeLines(cell: Cell, base: Cell | undefined, row: Row, relation
   return [`${mark(cell)}${digits(median)} ms${ratio}`, `${digits(speed)} GF/s ${share}`, ...wrong];
 }
 
+/** Lines of a routine's cell: time and share of the peak by medians, then by least times, then what it is. */
+function routineLines(row: Row, cell: Cell | undefined, peak: Peak | undefined): string[] {
+  const { routine } = cell ?? {};
+  if (routine === undefined) return [""];
+  const shares =
+    row.traffic === undefined || peak === undefined
+      ? routineShares(row, routine)
+      : [routine.median, routine.lowest].map((ms) => memoryShare(row.traffic as Traffic, peak, ms));
+  const [middle, best] = shares.map((share) => Math.round(100 * share));
+  const of = row.traffic === undefined ? "%" : "% memory";
+  const names = routine.algorithm.replaceAll("wasm-grid-linear-", "");
+  return [`${digits(routine.median)} ms ${middle} ${of}`, `${digits(routine.lowest)} ms ${best} ${of}`, names];
+}
+
 /** Geometric mean, over the rows that both have, of a contender's time over the base's. */
 export function meanRatio(rows: readonly Row[], column: number, base: number): { ratio: number; count: number } | undefined {
   const logs = rows.flatMap(({ cells }) => {
@@ -121,12 +144,20 @@ export function tableOf(
     0,
     names.findIndex((_, column) => rows.some(({ cells }) => cells[column].median !== undefined)),
   );
+  const told = names.filter((name) => rows.some(({ cells }) => cells.some(({ contender, routine }) => contender === name && routine)));
   const body = rows.map((row) => {
     const base = row.cells[baseColumn];
-    return [[row.name], ...row.cells.map((cell) => timeLines(cell, base, row, relation, peak?.(row)))];
+    const alone = told.map((name) =>
+      routineLines(
+        row,
+        row.cells.find(({ contender }) => contender === name),
+        peak?.(row),
+      ),
+    );
+    return [[row.name], ...row.cells.map((cell) => timeLines(cell, base, row, relation, peak?.(row))), ...alone];
   });
   if (rows.length > 1 && relation === "ratio")
-    body.push([["geometric mean"], ...names.map((_, column) => meanLines(rows, column, baseColumn))]);
+    body.push([["geometric mean"], ...names.map((_, column) => meanLines(rows, column, baseColumn)), ...told.map(() => [""])]);
   const deviations = rows.flatMap(({ cells }) => cells.flatMap(({ deviation }) => (deviation === undefined ? [] : [deviation])));
   const notes = [
     `Median of samples taken in turn, lowest..highest; ${relation === "ratio" ? `x = time over ${names[baseColumn]}'s` : `+ = ms beyond ${names[baseColumn]}`}; ~ = samples that stayed disturbed (load of others above ${foreignLimit} core, or fixed work ${calibrationLimit} times slower than its best).`,
@@ -135,7 +166,8 @@ export function tableOf(
       : [`Largest difference of outputs or losses from the first contender's, relative: ${Math.max(...deviations).toExponential(1)}.`]),
     ...(versions.size === 0 ? [] : [`Versions: ${[...new Set(versions.values())].join(", ")}.`]),
   ];
-  return { title, header: ["", ...names], rows: body, notes };
+  const header = ["", ...names, ...told.map((name) => `${name}: routine, % of peak`)];
+  return { title, header, rows: body, notes };
 }
 
 function meanLines(rows: readonly Row[], column: number, base: number): string[] {

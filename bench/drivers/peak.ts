@@ -108,7 +108,8 @@ function writes(f: FunctionBuilder): void {
   });
 }
 
-function build(gauge: Gauge): () => void {
+/** The loop of a gauge; a call is `callWork` of it. */
+export function build(gauge: Gauge): () => void {
   // must come before the first compilation: V8 keeps what it has compiled
   if (gauge !== "fma128") setFlagsFromString("--experimental-wasm-revectorize");
   const inMemory = gauge === "read" || gauge === "write";

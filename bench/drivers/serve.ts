@@ -2,11 +2,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { size } from "../../src/base/types.ts";
 import type { CaseFile, Placed } from "../cases/case.ts";
+import type { RoutineSamples } from "./routine.ts";
 
 /** A loaded case, ready to run. */
 export interface Loaded {
   /** One forward pass from host arrays to a host array (channels first), or one training step; returns outputs or the loss before the step. */
   call(): Promise<Float32Array> | Float32Array;
+  /** Times of the main routine alone over so many ms, after a call; absent where the contender cannot tell. */
+  routine?: ((ms: number) => RoutineSamples) | undefined;
   close?(): Promise<void> | void;
 }
 
@@ -32,7 +35,8 @@ export function readCase(path: string): LoadedCase {
 export type Request =
   | { readonly do: "load"; readonly case: string; readonly threads: number }
   | { readonly do: "outputs"; readonly file: string }
-  | { readonly do: "run"; readonly ms: number };
+  | { readonly do: "run"; readonly ms: number }
+  | { readonly do: "routine"; readonly ms: number };
 
 /** What a driver answers. `first` reports the time of the first call before the outputs are complete. */
 export type Reply =
@@ -40,6 +44,7 @@ export type Reply =
   | { readonly refused: string }
   | { readonly first: number }
   | { readonly outputs: number }
+  | { readonly routine: RoutineSamples | null }
   | { readonly calls: number; readonly ms: number };
 
 const reply = (value: Reply): void => {
@@ -75,6 +80,7 @@ export async function serve(version: () => string, load: Load): Promise<void> {
       }
       if (loaded === undefined || source === undefined) throw new Refused("no case is loaded");
       if (request.do === "outputs") await outputs(source, loaded, request.file);
+      else if (request.do === "routine") reply({ routine: loaded.routine?.(request.ms) ?? null });
       else await run(loaded, request.ms);
     } catch (error) {
       if (!(error instanceof Refused)) console.error(error);

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import type { Feeds, Layer, Net as LayerNet, Scope, Session, SessionOptions, TracedStep } from "../../src/index.ts";
 import type { Value } from "../../src/ops.ts";
 import type { Node, Window } from "../net.ts";
-import { type Loaded, type LoadedCase, serve } from "./serve.ts";
+import { type Loaded, type LoadedCase, Refused, serve } from "./serve.ts";
 
 /*
  * The nets are built from the public layers, one under the name of each node, so that the bench's parameter `kernel` of node `value3` is
@@ -21,11 +21,16 @@ const { add } = (await moduleAt("ops")) as typeof import("../../src/ops.ts");
 const { batchNorm, conv, crossEntropy, dense, flatten, globalPool, maxPool, relu, relu6, sgd, tiledConv, zeros } = library;
 const { initialise, traceEvaluation, traceTraining } = library;
 
-const tier = process.env.TOEPLITZ_BENCH_TIER as SessionOptions["tier"];
+/** Highest tier, and the most that a sum may round: 1 for plain sums alone. */
+const { TOEPLITZ_BENCH_TIER: tier, TOEPLITZ_BENCH_ROUNDING: rounding } = process.env;
+const limits: SessionOptions = {
+  ...(tier === undefined ? {} : { tier: tier as SessionOptions["tier"] }),
+  ...(rounding === undefined ? {} : { rounding: Number(rounding) }),
+};
 
 async function openSession(threads: number): Promise<Session> {
   const { open } = (await moduleAt("node")) as typeof import("../../src/node.ts");
-  return open({ threads, ...(tier === undefined ? {} : { tier }) });
+  return open({ threads, ...limits });
 }
 
 const padding = ({ low, high }: Window): { low: number; high: number }[] => low.map((cells, axis) => ({ low: cells, high: high[axis] }));
@@ -132,9 +137,14 @@ export async function trace(source: LoadedCase): Promise<TracedStep> {
   });
 }
 
+const asWithoutLimit = "same as without the limit";
+
 export async function load(source: LoadedCase, threads: number): Promise<Loaded> {
   const session = await openSession(threads);
   const step = await trace(source);
+  // times of steps are of the sources, which the built package does not export
+  const routines = source.line === null || root !== undefined ? undefined : await import("./routine.ts");
+  if (rounding !== undefined && routines?.isUnchanged(step.graph, session, limits)) throw new Refused(asWithoutLimit);
   const program = await session.compile(step.graph);
   await writeWeights(session, source, step);
   const inputs = Object.fromEntries(source.inputs.map((entry) => [entry.name, source.numbersOf(entry)]));
@@ -145,7 +155,8 @@ export async function load(source: LoadedCase, threads: number): Promise<Loaded>
     const outputs = await program.run({ ...inputs, ...further });
     return outputs[source.kind === "forward" ? "output" : "loss"].data as Float32Array;
   };
-  return { call, close: () => session.close() };
+  const routine = routines && ((ms: number) => routines.timeRoutine(step.graph, session, program, limits, ms));
+  return { call, routine, close: () => session.close() };
 }
 
 if (process.argv[1] === import.meta.filename) {
