@@ -11,11 +11,13 @@ export interface TileEntry {
 }
 
 /**
- * The work of a kernel gradient: chunk c = (slot, rectangle of `outputRun` x `inputRun` pairs of an output and an input channel block).
- * Slot s adds up the items s, s + slots, ..., an item being a panel of cells of `groupExamples` examples.
+ * The work of a kernel gradient: chunk c = (slot, phase, rectangle of `outputRun` x `inputRun` pairs of an output and an input channel block), a
+ * phase being the cells that share a copy of the kernel. Slot s adds up the items s, s + slots, ... of the phase, an item being a panel of
+ * cells of `groupExamples` examples.
  */
 export interface KernelWork {
   readonly slots: number;
+  readonly phases: number;
   readonly pairs: number;
   readonly inputBlocks: number;
   /** Divide outputBlocksPerGroup and inputBlocks: a panel of G or V meets several blocks of the other while it is in a near cache. */
@@ -23,6 +25,7 @@ export interface KernelWork {
   readonly inputRun: number;
   readonly outputBlocksPerGroup: number;
   readonly groupExamples: number;
+  /** As many for each phase. */
   readonly panels: readonly PanelRecord[];
   /** Bytes of the accumulators of a pair, a multiple of 64. */
   readonly pairBytes: number;
@@ -51,6 +54,7 @@ export function kernelCode(
 
 const headWords = [
   "slots",
+  "phases",
   "pairs",
   "runs",
   "panels",
@@ -86,7 +90,7 @@ export function kernelRecord(code: KernelCode, work: KernelWork): Int32Array {
   const tilesAt = panelsAt + 4 * panels.length;
   const head: Record<(typeof headWords)[number], number> = {
     ...work,
-    panels: work.panels.length,
+    panels: work.panels.length / work.phases,
     runs: work.pairs / (work.inputRun * work.outputRun),
     inputRuns: work.inputBlocks / work.inputRun,
     vectorGroup: work.groupExamples * work.vectorExample,
@@ -194,10 +198,20 @@ interface ItemLocals {
 
 /** All items of the chunk's slot, each for every pair of its rectangle. */
 function emitItems(f: FunctionBuilder, { record, chunk, examples, vectors, splats, accumulators, inputBlock, item }: ItemLocals): void {
-  const [turn, group, count, outer, left, vectorAt, splatRow, splatAt, row, accumulatorAt, panel, block] = f.locals("i32", 12);
+  const [turn, group, count, outer, left, vectorAt, splatRow, splatAt, row, accumulatorAt, panel, block, panels] = f.locals("i32", 13);
   const word = (name: (typeof headWords)[number]): FunctionBuilder => f.get(record).memory("i32.load", 4 * headWords.indexOf(name));
   f.get(chunk);
   word("runs").op("i32.div_u").set(turn);
+  f.get(record);
+  word("panelsAt").op("i32.add").get(turn);
+  word("phases").op("i32.rem_u");
+  word("panels")
+    .op("i32.mul")
+    .i32(4 * panelWords.length)
+    .op("i32.mul", "i32.add")
+    .set(panels);
+  f.get(turn);
+  word("phases").op("i32.div_u").set(turn);
   f.block((done) => {
     f.loop((again) => {
       f.get(turn);
@@ -209,8 +223,7 @@ function emitItems(f: FunctionBuilder, { record, chunk, examples, vectors, splat
       word("vectorGroup").op("i32.mul", "i32.add").set(vectorAt);
       f.get(splats).get(group);
       word("splatGroup").op("i32.mul", "i32.add").set(splatRow);
-      f.get(record);
-      word("panelsAt").op("i32.add").get(turn);
+      f.get(panels).get(turn);
       word("panels")
         .op("i32.rem_u")
         .i32(4 * panelWords.length)

@@ -1,7 +1,9 @@
 import { invariant } from "../../../base/errors.ts";
 import { size } from "../../../base/types.ts";
-import type { Device, Emission, OperandRef } from "../../contract.ts";
+import type { Axis } from "../../../grid/axis.ts";
+import type { Device, Emission, Margin, OperandRef } from "../../contract.ts";
 import type { Placement } from "../../layout.ts";
+import { forwardSweeps, haloOf, product, type Sweep, type SweepTap } from "../gather.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
 import { largestDivisor, splitEvenly } from "../tiles/outer.ts";
 import type { KernelTile, PanelRecord } from "../tiles/panel.ts";
@@ -54,6 +56,14 @@ export function unrollOf(cells: number): number {
   return divisor >= 4 ? divisor : cells % 7 < cells % 4 ? 7 : 4;
 }
 
+/** Taps that meet more than padding at some output cell, and where they lie from the input cell at which output cell 0 begins. */
+export const tapsOf = (axis: Axis): readonly SweepTap[] => wholeSweep(axis).taps;
+
+/** Cells around V that those taps meet. */
+export const haloOfTaps = (axis: Axis): Margin => haloOf([wholeSweep(axis)], axis.input);
+
+const wholeSweep = (axis: Axis): Sweep => forwardSweeps({ ...axis, period: 1 })[0];
+
 /** Multiply-adds of one thread in a ns. */
 export const rate = (device: Device): number => (device.wide ? 50 : device.fma ? 26 : 20);
 
@@ -86,19 +96,26 @@ export function kernelTime(plan: GridLinearPlan, device: Device, { lanes, rows }
   return 3000 + (cells * rows * lanes) / (reached * rate(device)) + size(typesOf(plan).kernel.shape);
 }
 
+/** The first output cell of every copy of the kernel, by axis, in the order of K: the cells of a copy are a phase. */
+const phasesOf = ({ axes }: GridLinearPlan): number[][] =>
+  product(axes.map(({ period }) => Array.from({ length: period }, (_, copy) => copy)));
+
 /** Emission of a kernel gradient by panels: sums into slots, then the ordered sum of the slots. */
 export function emitKernelGradient(problem: KernelProblem): Emission {
   const { plan, output, input, device, inputBlocks, pairBytes } = problem;
   const lanes = output.block;
   const inner = plan.axes.length - 1;
-  const vectorCell = 4 * lanes;
-  const splatCell = 4 * plan.axes[inner].stride * input.strides[inner];
-  const unroll = unrollOf(plan.axes[inner].output);
-  const { panels, examplesFit } = planPanels(problem, unroll, { vectorCell, splatCell });
+  const { stride, period, output: cells } = plan.axes[inner];
+  const vectorCell = 4 * lanes * period;
+  const splatCell = 4 * stride * period * input.strides[inner];
+  const unroll = unrollOf(Math.ceil(cells / period));
+  const phases = phasesOf(plan);
+  const { panels, examplesFit } = planPanels(problem, unroll, phases, { vectorCell, splatCell });
   const code = kernelCode({ lanes, fma: device.fma, unroll, vectorCell, splatCell, rowsAt: problem.rowsAt }, { ...problem, panels });
-  const chunks = planChunks(problem, panels.length, examplesFit);
+  const chunks = planChunks(problem, phases.length, panels.length / phases.length, examplesFit);
   const work: KernelWork = {
     ...chunks,
+    phases: phases.length,
     panels,
     inputBlocks,
     pairBytes,
@@ -116,13 +133,13 @@ export function emitKernelGradient(problem: KernelProblem): Emission {
   const given = (index: number): OperandRef => ({ of: "input", index, access: "read" });
   const sum = sumOf(problem, work);
   return {
-    temporaries: [work.slots * work.pairs * pairBytes],
+    temporaries: [work.slots * work.phases * work.pairs * pairBytes],
     constants: [kernelRecord(code, work), sumRecord(sum)],
     steps: [
       {
         routine: kernelRoutine(code, device),
         operands: [given(problem.swapped ? 1 : 0), given(problem.swapped ? 0 : 1), slots("write"), record(0)],
-        chunks: { each: (work.slots * work.pairs) / (work.outputRun * work.inputRun), group: 0 },
+        chunks: { each: (work.slots * work.phases * work.pairs) / (work.outputRun * work.inputRun), group: 0 },
       },
       sumStep(sum, slots("read"), { of: "output", index: 0, access: "write" }, record(1)),
     ],
@@ -131,12 +148,35 @@ export function emitKernelGradient(problem: KernelProblem): Emission {
 
 function sumOf(
   { plan, swapped, output, rows, lastRows, places }: KernelProblem,
-  { slots, pairs, inputBlocks, pairBytes }: KernelWork,
+  { slots, phases, pairs, inputBlocks, pairBytes }: KernelWork,
 ): KernelSum {
   const taps = size(plan.axes.map(({ kernel }) => kernel));
-  const channelWords = swapped ? taps : (plan.channelsIn / plan.groups) * taps;
-  return { lanes: output.block, channels: plan.channelsOut, slots, pairs, inputBlocks, pairBytes, channelWords, rows, lastRows, places };
+  const channelWords = (swapped ? taps : (plan.channelsIn / plan.groups) * taps) * phases;
+  return {
+    lanes: output.block,
+    channels: plan.channelsOut,
+    slots,
+    phases,
+    pairs,
+    inputBlocks,
+    pairBytes,
+    channelWords,
+    rows: rows * phases,
+    lastRows: lastRows * phases,
+    places: phases === 1 ? places : placesOfPhases(places, taps, phases, pairs * pairBytes),
+  };
 }
+
+/** K is [channel][copy][tap]; the sums of a copy lie `phaseBytes` after those of the copy before. */
+const placesOfPhases = (places: KernelSum["places"], taps: number, phases: number, phaseBytes: number): KernelSum["places"] =>
+  Array.from({ length: places.length / taps }, (_, channel) =>
+    Array.from({ length: phases }, (_, phase) =>
+      places.slice(channel * taps, (channel + 1) * taps).map(({ position, column }) => ({
+        position: position + phase * phaseBytes,
+        column: column + (channel * (phases - 1) + phase) * taps,
+      })),
+    ),
+  ).flat(2);
 
 interface ChunkPlan {
   readonly slots: number;
@@ -146,7 +186,7 @@ interface ChunkPlan {
 }
 
 /** Rectangle of block pairs and number of slots with the least traffic, among those that keep many threads busy. */
-function planChunks(problem: KernelProblem, panels: number, examplesFit: number): ChunkPlan {
+function planChunks(problem: KernelProblem, phases: number, panels: number, examplesFit: number): ChunkPlan {
   const { plan, device, tiles, output, inputBlocks, splatCellBytes, pairBytes } = problem;
   const cells = plan.examples * size(plan.axes.map((axis) => axis.output));
   const pairs = output.blocks * inputBlocks;
@@ -158,10 +198,10 @@ function planChunks(problem: KernelProblem, panels: number, examplesFit: number)
     for (const inputRun of divisors(inputBlocks)) {
       if (outputRun * inputRun > 1 && outputRun * inputRun * pairBytes > mostAccumulatorBytes) continue;
       const runs = pairs / (outputRun * inputRun);
-      const found = planSlots(plan.examples, runs, wanted, panels, examplesFit);
-      if (found.slots * runs < Math.min(wanted, mostChunks / 3) && outputRun * inputRun > 1) continue;
+      const found = planSlots(plan.examples, runs * phases, wanted, panels, examplesFit);
+      if (found.slots * runs * phases < Math.min(wanted, mostChunks / 3) && outputRun * inputRun > 1) continue;
       const fetched = pairs * cells * ((4 * output.block) / inputRun + splatCellBytes / outputRun);
-      const cost = (far ? fetched * fetchNs : 0) + (found.slots * (pairs * pairBytes * slotNs)) / 4;
+      const cost = (far ? fetched * fetchNs : 0) + (found.slots * phases * (pairs * pairBytes * slotNs)) / 4;
       if (best === null || cost < best.cost) best = { ...found, outputRun, inputRun, cost };
     }
   }
@@ -186,52 +226,61 @@ function planSlots(
   return { slots: Math.ceil(items / Math.ceil(items / Math.min(wanted, items))), groupExamples };
 }
 
-/** Cuts the output cells of an example into panels that fit the first cache; when all fit, tells how many examples do. */
+/** Cuts the output cells of a phase of an example into panels that fit the first cache; when all fit, tells how many examples do. */
 function planPanels(
   { plan, output, input, splatCellBytes }: KernelProblem,
   unroll: number,
+  phases: readonly (readonly number[])[],
   cell: { vectorCell: number; splatCell: number },
 ): { panels: PanelRecord[]; examplesFit: number } {
   const { axes } = plan;
   const [plane, lineAxis, inner] = [axes.length - 3, axes.length - 2, axes.length - 1];
-  const extent = (axis: number): number => axes[axis]?.output ?? 1;
   const step = (at: Placement, axis: number, stride: boolean): number =>
     axis < 0 ? 0 : 4 * at.strides[axis] * (stride ? axes[axis].stride : 1);
+  const most = (axis: number): number => (axis < 0 ? 1 : Math.ceil(axes[axis].output / axes[axis].period));
   const cellBytes = 4 * output.block + splatCellBytes;
   const cellsFit = Math.max(unroll, Math.floor(panelBudget / cellBytes / unroll) * unroll);
-  const cellParts = cut(extent(inner), cellsFit, unroll);
-  const lineParts = cut(extent(lineAxis), Math.floor(cellsFit / extent(inner)), 1);
-  const planeParts = cut(extent(plane), Math.floor(cellsFit / (extent(inner) * extent(lineAxis))), 1);
-  const panels: PanelRecord[] = [];
-  for (const planes of planeParts)
-    for (const lines of lineParts)
-      for (const cells of cellParts) {
-        const [turns, rest] = [Math.floor(cells.count / unroll), cells.count % unroll];
-        panels.push({
-          vectors:
-            4 * output.origin +
-            planes.first * step(output, plane, false) +
-            lines.first * step(output, lineAxis, false) +
-            cells.first * cell.vectorCell,
-          splats:
-            4 * input.origin +
-            planes.first * step(input, plane, true) +
-            lines.first * step(input, lineAxis, true) +
-            cells.first * cell.splatCell,
-          planes: planes.count,
-          lines: lines.count,
-          turns,
-          rest,
-          vectorLine: step(output, lineAxis, false) - cells.count * cell.vectorCell,
-          splatLine: step(input, lineAxis, true) - cells.count * cell.splatCell,
-          vectorPlane: step(output, plane, false),
-          splatPlane: step(input, plane, true),
-          vectorExample: 4 * output.exampleStride,
-          splatExample: 4 * input.exampleStride,
-        });
-      }
-  const all = extent(inner) * extent(lineAxis) * extent(plane);
-  return { panels, examplesFit: panels.length === 1 ? Math.max(1, Math.floor(cellsFit / all)) : 1 };
+  const linesFit = Math.floor(cellsFit / most(inner));
+  const planesFit = Math.floor(linesFit / most(lineAxis));
+  const panels = phases.flatMap((copies) => {
+    const parts = (axis: number, fit: number, unit: number): { first: number; count: number }[] => {
+      if (axis < 0) return [{ first: 0, count: 1 }];
+      const { output: cells, period } = axes[axis];
+      // as many parts for every phase: the last one takes the cell that some phases have more
+      const all = cut(Math.floor(cells / period), fit, unit);
+      const last = all[all.length - 1];
+      return [...all.slice(0, -1), { first: last.first, count: Math.ceil((cells - copies[axis]) / period) - last.first }];
+    };
+    const start = (at: Placement, stride: boolean): number =>
+      copies.reduce((sum, copy, axis) => sum + copy * step(at, axis, stride), 4 * at.origin);
+    const period = (axis: number): number => axes[axis]?.period ?? 1;
+    return product([parts(plane, planesFit, 1), parts(lineAxis, linesFit, 1), parts(inner, cellsFit, unroll)]).map(
+      ([planes, lines, cells]): PanelRecord => ({
+        vectors:
+          start(output, false) +
+          planes.first * period(plane) * step(output, plane, false) +
+          lines.first * period(lineAxis) * step(output, lineAxis, false) +
+          cells.first * cell.vectorCell,
+        splats:
+          start(input, true) +
+          planes.first * period(plane) * step(input, plane, true) +
+          lines.first * period(lineAxis) * step(input, lineAxis, true) +
+          cells.first * cell.splatCell,
+        planes: planes.count,
+        lines: lines.count,
+        turns: Math.floor(cells.count / unroll),
+        rest: cells.count % unroll,
+        vectorLine: period(lineAxis) * step(output, lineAxis, false) - cells.count * cell.vectorCell,
+        splatLine: period(lineAxis) * step(input, lineAxis, true) - cells.count * cell.splatCell,
+        vectorPlane: period(plane) * step(output, plane, false),
+        splatPlane: period(plane) * step(input, plane, true),
+        vectorExample: 4 * output.exampleStride,
+        splatExample: 4 * input.exampleStride,
+      }),
+    );
+  });
+  const all = most(inner) * most(lineAxis) * most(plane);
+  return { panels, examplesFit: panels.length === phases.length ? Math.max(1, Math.floor(cellsFit / all)) : 1 };
 }
 
 /** Parts of at most `most` of an extent, even but for multiples of `unit`. */

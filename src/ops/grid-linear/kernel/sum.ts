@@ -11,6 +11,8 @@ import { whileNonzero } from "../tiles/panel.ts";
 export interface KernelSum {
   readonly lanes: number;
   readonly slots: number;
+  /** Sets of pairs in a slot: places lead from the first to the others. Absent: 1. */
+  readonly phases?: number;
   readonly pairs: number;
   readonly inputBlocks: number;
   readonly pairBytes: number;
@@ -57,7 +59,7 @@ export function sumStep(sum: KernelSum, slots: OperandRef, kernel: OperandRef, r
 export function sumRecord(sum: KernelSum): Int32Array {
   const head: Record<(typeof headWords)[number], number> = {
     ...sum,
-    slotBytes: sum.pairs * sum.pairBytes,
+    slotBytes: (sum.phases ?? 1) * sum.pairs * sum.pairBytes,
     channelBytes: 4 * sum.channelWords,
     blockBytes: 4 * sum.rows,
     parts: parts(sum),

@@ -1,19 +1,19 @@
 import { size } from "../../../base/types.ts";
-import type { Algorithm, Device, Layout, Margin } from "../../contract.ts";
+import type { Algorithm, Device, Layout } from "../../contract.ts";
 import { blockedLayout, type Placement, place, preferredBlock } from "../../layout.ts";
-import { refusesBlocks } from "../blocked/problem.ts";
-import { forwardSweeps, haloOf, product, roundUp } from "../gather.ts";
+import { refusesPhases } from "../blocked/problem.ts";
+import { product, roundUp } from "../gather.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
 import { mostRows, splitEvenly } from "../tiles/outer.ts";
 import type { TileEntry } from "./panels.ts";
-import { emitKernelGradient, kernelTime, tileRows } from "./plan.ts";
+import { emitKernelGradient, haloOfTaps, kernelTime, tapsOf, tileRows } from "./plan.ts";
 
 const id = "wasm-grid-linear-kernel-blocked";
 
 /**
  * Kernel gradient dK[co, ci, tap] = sum over examples and cells of G[co, o] V[ci, o s + tap d - low], both channel-blocked: tiles of
  * rows (input channel and tap, splats) by one block of output channels (lanes), in registers over a panel of cells that stays in the
- * first cache; partial sums in slots over the examples, added in slot order.
+ * first cache; partial sums in slots over the examples, added in slot order. Cells of each copy of the kernel (tiled convolution) have sums of their own.
  * Source: Goodfellow et al. 2016, eq. 9.11.
  */
 export const kernelBlocked: Algorithm<GridLinearPlan> = {
@@ -23,7 +23,7 @@ export const kernelBlocked: Algorithm<GridLinearPlan> = {
     if (fusion !== null || unfit(plan, device.wide) !== null) return [];
     return [
       {
-        inputs: [blockedLayout(outputBlock(plan, device.wide)), blockedLayout(inputBlock(plan, device.wide), halo(plan))],
+        inputs: [blockedLayout(outputBlock(plan, device.wide)), blockedLayout(inputBlock(plan, device.wide), plan.axes.map(haloOfTaps))],
         operands: [],
         outputs: [1],
       },
@@ -48,7 +48,7 @@ export const kernelBlocked: Algorithm<GridLinearPlan> = {
       inputBlocks,
       rowsAt: "next",
       splatBlock: 4 * input.blockStride,
-      splatCellBytes: 4 * input.block * size(plan.axes.map(({ stride, kernel }) => Math.min(stride, kernel))),
+      splatCellBytes: 4 * input.block * size(plan.axes.map(({ stride, period, kernel }) => Math.min(stride * period, kernel))),
       pairBytes: roundUp(size(kernels) * input.block * rowBytes, 64),
       tiles: tilesOf(plan, input, input.block, most),
       lastTiles: tilesOf(plan, input, lastChannels, most),
@@ -86,14 +86,11 @@ function blockOf(channels: number, groups: number, wide: boolean): number {
 const outputBlock = ({ channelsOut, groups }: GridLinearPlan, wide: boolean): number => blockOf(channelsOut, groups, wide);
 const inputBlock = ({ channelsIn, groups }: GridLinearPlan, wide: boolean): number => blockOf(channelsIn, groups, wide);
 
-/** Cells around V that the forward role reads, without taps that meet nothing but padding. */
-const halo = (plan: GridLinearPlan): Margin[] => plan.axes.map((axis) => haloOf(forwardSweeps(axis), axis.input));
-
 function unfit(plan: GridLinearPlan, wide: boolean): string | null {
   const { role, axes, groups, channelsIn, channelsOut } = plan;
   if (role !== "kernel") return "computes role kernel only.";
   if (axes.length === 0) return "a dense layer has no axes.";
-  const blocks = refusesBlocks(plan);
+  const blocks = refusesPhases(plan);
   if (blocks !== null || groups === 1) return blocks;
   if (inputBlock(plan, wide) > 0 && outputBlock(plan, wide) > 0) return null;
   return `groups of ${channelsIn / groups} input and ${channelsOut / groups} output channels are not whole channel blocks.`;
@@ -104,7 +101,7 @@ function unfit(plan: GridLinearPlan, wide: boolean): string | null {
  * all of them, so that tiles need not end at a tap. Taps that meet nothing but padding have no tiles: their sums stay zero.
  */
 function tilesOf({ axes }: GridLinearPlan, input: Placement, channels: number, most: number): TileEntry[] {
-  const live = axes.map((axis) => forwardSweeps(axis)[0].taps);
+  const live = axes.map(tapsOf);
   const last = live[axes.length - 1];
   if (last.length === 0) return [];
   const reach = last[last.length - 1].tap - last[0].tap + 1;

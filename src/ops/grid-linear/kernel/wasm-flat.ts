@@ -1,12 +1,12 @@
 import { size } from "../../../base/types.ts";
 import type { Algorithm, Device } from "../../contract.ts";
 import { blockedLayout, type Placement, place, preferredBlock } from "../../layout.ts";
-import { refusesBlocks } from "../blocked/problem.ts";
-import { forwardSweeps, haloOf, product, roundUp } from "../gather.ts";
+import { refusesPhases } from "../blocked/problem.ts";
+import { product, roundUp } from "../gather.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
 import { mostRows } from "../tiles/outer.ts";
 import type { TileEntry } from "./panels.ts";
-import { emitKernelGradient, kernelTime, tileRows, tilesOfRows } from "./plan.ts";
+import { emitKernelGradient, haloOfTaps, kernelTime, tapsOf, tileRows, tilesOfRows } from "./plan.ts";
 
 /** Input channels of a group up to which a plain input is read as it is. */
 const mostChannels = 7;
@@ -24,7 +24,7 @@ export const flatKernel: Algorithm<GridLinearPlan> = {
   operator: "grid-linear",
   layouts: (plan, fusion, device) => {
     if (fusion !== null || unfit(plan, device) !== null) return [];
-    const halo = plan.axes.map((axis) => haloOf(forwardSweeps(axis), axis.input));
+    const halo = plan.axes.map(haloOfTaps);
     return [{ inputs: [blockedLayout(outputBlock(plan, device)), { block: 1, halo, fill: 0 }], operands: [], outputs: [1] }];
   },
   refuses: (plan, _, fusion, device) => (fusion !== null ? "nothing fuses into a kernel gradient." : unfit(plan, device)),
@@ -53,7 +53,7 @@ export const flatKernel: Algorithm<GridLinearPlan> = {
       inputBlocks: 1,
       splatBlock: 4 * channels * input.blockStride,
       // a tile reads few lines of V, so that G fills the cache
-      splatCellBytes: 8 * plan.axes[plan.axes.length - 1].stride,
+      splatCellBytes: 8 * plan.axes[plan.axes.length - 1].stride * plan.axes[plan.axes.length - 1].period,
       pairBytes: roundUp(rows * rowBytes, 64),
       tiles,
       lastTiles: tiles,
@@ -76,12 +76,12 @@ function unfit(plan: GridLinearPlan, device: Device): string | null {
   const channels = channelsIn / groups;
   if (channels > mostChannels) return `${channels} input channels in a group are enough for channel blocks (above ${mostChannels}).`;
   if (outputBlock(plan, device) === 0) return `groups of ${channelsOut / groups} output channels are not whole channel blocks.`;
-  return refusesBlocks(plan);
+  return refusesPhases(plan);
 }
 
 /** Tiles over all channels and taps of a group, but for taps that meet nothing but padding: their sums stay zero. */
 function tilesOf({ axes, channelsIn, groups }: GridLinearPlan, input: Placement, most: number): TileEntry[] {
-  const taps = product(axes.map((axis) => forwardSweeps(axis)[0].taps));
+  const taps = product(axes.map(tapsOf));
   const kernelTaps = size(axes.map(({ kernel }) => kernel));
   const rows = Array.from({ length: channelsIn / groups }, (_, channel) =>
     taps.map((tap) => ({
