@@ -20,6 +20,8 @@ export interface GatherCode {
   readonly spare: boolean;
   /** At least half of them, so that its tiles compute the other half alone. */
   readonly half: boolean;
+  /** The next block's panel is fetched while this one is multiplied: where a chunk has few cells, the first tile waits for it long. */
+  readonly fetch: boolean;
   readonly fma: boolean;
   readonly fused: readonly FusedOperand[];
   /** Formula over the sum (operand 0) and the fused operands; null when nothing is fused. */

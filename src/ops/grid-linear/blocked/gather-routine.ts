@@ -10,7 +10,7 @@ import { emitTiles } from "./tile.ts";
 
 export function gatherRoutine(code: GatherCode, tier: string): Routine {
   const bodies = code.bodies.map(({ channels, channelStep, offsets }) => `${channels}c${channelStep}t${offsets.join(",")}`).join("+");
-  const key = `grid-linear gather | ${code.lanes}x${code.cells}x${code.sets} ${bodies}${code.spare ? " spare" : ""}${code.half ? " half" : ""} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
+  const key = `grid-linear gather | ${code.lanes}x${code.cells}x${code.sets} ${bodies}${code.spare ? " spare" : ""}${code.half ? " half" : ""}${code.fetch ? " fetch" : ""} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
   return { key, build: (module) => buildGather(module, code) };
 }
 

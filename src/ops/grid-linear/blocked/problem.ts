@@ -59,6 +59,9 @@ export function gatherLayouts(problem: GatherProblem, fusion: Fusion | null, dev
   );
 }
 
+/** Cells of a chunk up to which the next panel is worth fetching ahead: with more, what the first tile waits is little beside the others. */
+const fetchCells = 256;
+
 export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
   const result = place(whole.result, buffers.outputs[0]);
   const { problem, cut } = cutGather(whole, buffers.inputs[1], result.block, device);
@@ -70,6 +73,7 @@ export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusio
     bodies: bodiesOf(at),
     spare: result.channels % result.block !== 0,
     half: isHalf(result.channels, result.block),
+    fetch: result.blocks > 1 && (size(problem.result.shape.slice(2)) * cut.group) / cut.parts <= fetchCells,
     fma: device.fma,
     fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
     epilogue: fusion?.epilogue ?? null,
