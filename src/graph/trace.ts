@@ -8,7 +8,12 @@ import { extentOf, maskedBeyond } from "./unequal.ts";
 export interface ExtentRule {
   readonly path: string;
   readonly extent: AxisExtent;
+  /** Cells that every example needs there. */
+  readonly least: number;
 }
+
+/** Most cells of a constant that is compared with others: equal ones become one value. */
+const mostCompared = 1024;
 
 /** Takes down a computation as a Graph. One tracer makes one graph; nothing is ambient. */
 export class GraphTracer implements Tracer {
@@ -22,7 +27,7 @@ export class GraphTracer implements Tracer {
   readonly #updates: { state: string; value: number }[] = [];
   /** Extents of values whose examples are of unequal extents. */
   readonly #extents = new Map<number, Extents>();
-  /** All extents there are, with the path of what made them: at least one cell each, or an example is empty there. */
+  /** All extents there are, with the path of what made them and the cells that it needs. */
   readonly extentRules: ExtentRule[] = [];
   /** Operators see plain cells, as in gradients, whose nodes are made from nodes that are plain already. */
   #plain = false;
@@ -77,7 +82,7 @@ export class GraphTracer implements Tracer {
     const key =
       "fill" in content
         ? `fill ${content.fill} ${content.shape.join("x")}`
-        : content.data.length <= 64
+        : content.data.length <= mostCompared
           ? `data ${dtype} ${content.shape.join("x")} ${content.data.join(" ")}`
           : null;
     const source: Source = { kind: "constant", content };
@@ -95,10 +100,21 @@ export class GraphTracer implements Tracer {
   /** Says that the examples of a value are of unequal extents; its cells beyond them must hold zero. */
   setExtents(value: Value, extents: Extents | null): void {
     if (extents === null || extents.every((extent) => extent === null)) return;
-    for (const extent of extents) if (extent !== null) this.extentRules.push({ path: this.path, extent });
+    for (const extent of extents) if (extent !== null) this.needs(extent, 1);
     // no example is empty, so that all have the only cell of an axis
     const several = extents.map((extent, axis) => (value.type.shape[axis + 1] === 1 ? null : extent));
     if (several.some((extent) => extent !== null)) this.#extents.set(value.id, several);
+  }
+
+  needs(extent: AxisExtent, least: number): void {
+    this.extentRules.push({ path: this.path, extent, least });
+  }
+
+  unequal(extents: Extents | null, body: () => Value): Value {
+    if (extents === null) return body();
+    const cleared = this.plain(() => maskedBeyond(body(), extents));
+    this.setExtents(cleared, extents);
+    return cleared;
   }
 
   /** Traces `body` with no regard to extents. */

@@ -1,8 +1,11 @@
-import { invariant } from "../base/errors.ts";
+import { fail, invariant } from "../base/errors.ts";
+import { size } from "../base/types.ts";
 import { type AxisExtent, call, constant, type Expression, type Extents, operand, type Value } from "../ops/contract.ts";
 import { compile } from "../ops/expression/evaluate.ts";
-import { reshapeRest } from "../ops/move/index.ts";
+import { gatherRest, reshapeRest } from "../ops/move/index.ts";
 import { pointwise } from "../ops/pointwise/index.ts";
+import { toWhole } from "../ops/regions/index.ts";
+import { type WindowWay, windowedExtent } from "../ops/unequal.ts";
 
 /**
  * One batch holds examples of unequal extents: each lies at the low end of every axis of the batch's cells, and holds zero beyond its own.
@@ -14,6 +17,60 @@ import { pointwise } from "../ops/pointwise/index.ts";
 export function extentOf(from: AxisExtent, formula: Expression): AxisExtent {
   const evaluate = compile(formula);
   return { ...from, counts: pointwise(formula, [from.counts]), of: (fed) => evaluate([from.of(fed)]) };
+}
+
+/** Extents that windows leave of others. */
+export const windowedBy = (from: AxisExtent, way: WindowWay): AxisExtent => extentOf(from, windowedExtent(way));
+
+/** The number of cells of each example as an operand of one more axis: [examples, 1]. */
+const column = (counts: Value): Value => reshapeRest(counts, [1]);
+
+/** Extents that any function of whole numbers makes of those up to `largest`. */
+export function extentBy(from: AxisExtent, largest: number, made: (cells: number) => number): AxisExtent {
+  const table = from.counts.graph.constant({
+    dtype: "f32",
+    shape: [largest],
+    data: Float32Array.from({ length: largest }, (_, i) => made(i + 1)),
+  });
+  const row = toWhole(pointwise(call("subtract", operand(0), constant(1)), [column(from.counts)]));
+  return { ...from, counts: reshapeRest(gatherRest(table, row, 0), []), of: (fed) => made(from.of(fed)) };
+}
+
+/** Most cells of an example whose numbers f32 tells apart. */
+const mostNumbered = 2 ** 24;
+
+/**
+ * Cells of an example in the order that they have for that example alone: draw i of an example is that of its own cell i, whatever the extents of
+ * the batch.
+ */
+export function inOwnOrder(value: Value, extents: Extents): Value {
+  const [, ...shape] = value.type.shape;
+  const cells = size(shape);
+  if (extents.every((extent) => extent === null)) return value;
+  if (cells > mostNumbered) fail("graph", "", "draws for an example", `<= ${mostNumbered} for unequal extents`, cells);
+  const operands: Value[] = [];
+  const given = (one: Value): Expression => {
+    operands.push(one);
+    return operand(operands.length - 1);
+  };
+  const position = shape.reduce<Expression>((before, own, axis) => {
+    const along = shape.map((_, other) => (other === axis ? own : 1));
+    const numbers = Float32Array.from({ length: own }, (_, cell) => cell);
+    const here = given(value.graph.constant({ dtype: "f32", shape: along, data: numbers }));
+    const extent = extents[axis];
+    const counts =
+      extent === null
+        ? constant(own)
+        : given(
+            reshapeRest(
+              extent.counts,
+              shape.map(() => 1),
+            ),
+          );
+    return call("add", call("multiply", before, counts), here);
+  }, constant(0));
+  const order = reshapeRest(toWhole(pointwise(position, operands)), [cells]);
+  return reshapeRest(gatherRest(reshapeRest(value, [cells]), order, 0), shape);
 }
 
 /** 1 in the cells of an example, 0 beyond: [examples, 1 or extent, ...], of extent 1 where the whole axis is valid; null where all is. */

@@ -2,7 +2,8 @@ import { fail, invariant, ToeplitzError } from "../base/errors.ts";
 import { keyOf } from "../base/random.ts";
 import { printType, sameShape, type TensorType, tensorType } from "../base/types.ts";
 import type { GraphTracer } from "../graph/trace.ts";
-import type { Value } from "../ops/contract.ts";
+import { inOwnOrder } from "../graph/unequal.ts";
+import type { Extents, Value } from "../ops/contract.ts";
 import { randomUniform } from "../ops.ts";
 import type { Initialiser } from "./initialisers.ts";
 
@@ -31,8 +32,11 @@ export interface Scope {
   statistic(name: string, shape: readonly number[], fill: number): Value;
   /** Gives a statistic its value after this step. Takes effect in training only. */
   updateStatistic(statistic: Value, value: Value): void;
-  /** Random numbers in [0, 1), `shape` for each example: they depend on seed, step, example, this path, and how often it was asked before. */
-  uniform(name: string, shape: readonly number[]): Value;
+  /**
+   * Random numbers in [0, 1), `shape` for each example: they depend on seed, step, example, this path, how often it was asked before, and the cell's
+   * number. Where examples are of unequal extents, cells are numbered in each by itself, so that it draws what it draws alone.
+   */
+  uniform(name: string, shape: readonly number[], extents?: Extents | null): Value;
   /** Traces `body` under a longer path. */
   within<T>(name: string, body: () => T): T;
   /** Traces `body`; the parameters that it declares are not trained. */
@@ -144,7 +148,7 @@ export class TracingScope implements Scope {
     if (this.training) this.statisticUpdates.set(found.name, { statistic: found.value, value });
   }
 
-  uniform(name: string, shape: readonly number[]): Value {
+  uniform(name: string, shape: readonly number[], extents: Extents | null = null): Value {
     const path = this.#path(name);
     const times = this.#draws.get(path) ?? 0;
     this.#draws.set(path, times + 1);
@@ -152,10 +156,11 @@ export class TracingScope implements Scope {
     const salt = keyOf(...letters, ...(times === 0 ? [] : [times]));
     const scalar: TensorType = { dtype: "i32", shape: [], batched: false };
     const ids: TensorType = { dtype: "i32", shape: [this.#examples], batched: true };
-    return randomUniform(this.#tracer.input("seed", scalar), this.#tracer.input("step", scalar), this.#tracer.input("ids", ids), {
+    const draws = randomUniform(this.#tracer.input("seed", scalar), this.#tracer.input("step", scalar), this.#tracer.input("ids", ids), {
       salt,
       shape,
     });
+    return extents === null ? draws : inOwnOrder(draws, extents);
   }
 
   within<T>(name: string, body: () => T): T {

@@ -91,7 +91,7 @@ function trace(net: Net, options: TraceOptions, training: boolean, rename?: (par
 }
 
 /** The input with its cells beyond the fed extents cleared. */
-function unequalInput(tracer: GraphTracer, name: string, from: string, value: Value): Value {
+export function unequalInput(tracer: GraphTracer, name: string, from: string, value: Value): Value {
   const axes = value.type.shape.length - 2;
   if (axes < 1)
     fail("net", name, "shape of an input of unequal extents", "[channels, ...extents]", `[${value.type.shape.slice(1).join(",")}]`);
@@ -155,12 +155,15 @@ export function checkExtents(
     const own = most.map((_, axis) => fed[example * most.length + axis]);
     const fits = own.every((cells, axis) => Number.isInteger(cells) && cells >= 1 && cells <= most[axis]);
     if (!problems.check(fits, `extents of example ${example}`, `1 to ${most.join(" x ")}`, own.join(" x "))) continue;
-    const empty = extentRules.find(({ extent }) => extent.input === input && extent.of(own) < 1);
+    const broken = extentRules.find(({ extent, least }) => extent.input === input && extent.of(own) < least);
+    if (broken === undefined) continue;
+    const { path, least, extent } = broken;
+    const cells = extent.of(own) < 1 ? "none" : extent.of(own);
     problems.check(
-      empty === undefined,
-      `cells of example ${example} after ${empty?.path}`,
-      ">= 1",
-      `none, of ${own.join(" x ")}`,
+      false,
+      `cells of example ${example} ${least === 1 ? "after" : "before"} ${path}`,
+      `>= ${least}`,
+      `${cells}, of ${own.join(" x ")}`,
       "Leave the example out, enlarge it, or pad more.",
     );
   }

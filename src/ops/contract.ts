@@ -21,6 +21,13 @@ export interface Tracer {
   examples(): Value;
   /** Extents of a value whose examples are of unequal extents; null where all cells are valid. */
   extents(value: Value): Extents | null;
+  /**
+   * What `body` makes with no regard to extents, as a value whose examples are of these: its cells beyond them are cleared. For a part that minds
+   * the extents of what it reads. With null it is what `body` makes.
+   */
+  unequal(extents: Extents | null, body: () => Value): Value;
+  /** Notes that every example needs so many cells along an axis. */
+  needs(extent: AxisExtent, least: number): void;
 }
 
 /** How many cells along an axis each example has: counts as f32 [examples], and as a function of the extents that were fed. */

@@ -5,7 +5,7 @@ import { apply, below, choose, minus, over, plus, times } from "./expression/bui
 const [n] = [operand(0)];
 
 /** A window's way along an axis, as far as the extent of the result depends on it. */
-interface WindowWay {
+export interface WindowWay {
   readonly span: number;
   readonly stride: number;
   readonly low: number;

@@ -23,7 +23,7 @@ export function specsOn(specs: Specs, whole: readonly number[], grid: readonly n
 export function leastExtents({ extentRules }: Pick<TracedStep, "extentRules">, whole: readonly number[]): number[] {
   return whole.map((most, axis) => {
     const leavesCells = (cells: number): boolean =>
-      extentRules.every(({ extent }) => extent.of(whole.map((all, other) => (other === axis ? cells : all))) >= 1);
+      extentRules.every(({ extent, least }) => extent.of(whole.map((all, other) => (other === axis ? cells : all))) >= least);
     let [low, high] = [1, most];
     while (low < high) {
       const middle = Math.floor((low + high) / 2);

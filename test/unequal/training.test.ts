@@ -6,7 +6,9 @@ import { flatten } from "../../src/nn/layers/arrange.ts";
 import { sequential } from "../../src/nn/layers/compose.ts";
 import { conv, dense } from "../../src/nn/layers/linear.ts";
 import { batchNorm } from "../../src/nn/layers/normalise.ts";
-import { globalPool, maxPool } from "../../src/nn/layers/pool.ts";
+import { averagePool, globalPool, maxPool } from "../../src/nn/layers/pool.ts";
+import { learnedPool } from "../../src/nn/layers/pool-learned.ts";
+import { fractionalPool } from "../../src/nn/layers/pool-random.ts";
 import { crossEntropy } from "../../src/nn/losses.ts";
 import { sgd } from "../../src/nn/optimisers.ts";
 import type { Layer } from "../../src/nn/scope.ts";
@@ -128,4 +130,20 @@ test("empty examples and extents that do not fit are told", () => {
     /Padding "same" with stride 2 on axis 0 depends on the extent/,
   );
   assert.throws(refused(flatten()), /Axis 1 has extents of its examples, and would be joined with others/);
+  const parts = traceEvaluation(sequential(fractionalPool({ extents: 4 })), { batch: 2, inputs: { input: { shape, unequal: true } } });
+  assert.throws(
+    () => checkExtents(parts, "input", [12, 4, 3, 12]),
+    /net\(input\.extents\): cells of example 1 before 0-fractionalPool: expected >= 4; received 3, of 3 x 12\. Leave the example out/,
+  );
+  const holes = traceEvaluation(sequential(maxPool(2, { dilation: 3, padding: 2 })), {
+    batch: 1,
+    inputs: { input: { shape, unequal: true } },
+  });
+  assert.doesNotThrow(() => checkExtents(holes, "input", [3, 3]));
+  assert.throws(() => checkExtents(holes, "input", [1, 12]), /cells of example 0 before 0-maxPool: expected >= 2; received 1, of 1 x 12/);
+  assert.throws(
+    refused(averagePool(3, { padding: "same", stride: 2 })),
+    /averagePool: padding on axis 0: expected cells, for examples of unequal extents; received "same" with stride 2, which pads by the extent\. Give cells, such as 1\./,
+  );
+  assert.throws(refused(learnedPool(2)), /learnedPool: grid: expected cells of a structure for examples of unequal extents; received none/);
 });

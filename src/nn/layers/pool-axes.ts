@@ -1,6 +1,7 @@
 import { fail, Problems } from "../../base/errors.ts";
+import { windowedBy } from "../../graph/unequal.ts";
 import { outputExtent, type Padding, paddingCells, span } from "../../grid/axis.ts";
-import type { Value } from "../../ops/contract.ts";
+import type { Extents, Value } from "../../ops/contract.ts";
 import { checkPadding, checkWhole, partsOf, perAxis } from "./layer.ts";
 
 type PerAxis<T> = T | readonly T[];
@@ -24,7 +25,10 @@ export interface PoolOptions {
   readonly dilation?: PerAxis<number>;
 }
 
-/** Windows of a pooling on every axis of the input. Throws: when an option is none, or not of as many axes. */
+/**
+ * Windows of a pooling on every axis of the input.
+ * Throws: when an option is none, or not of as many axes; when padding depends on extents that are unequal.
+ */
 export function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, options: PoolOptions): PoolAxis[] {
   const { extents } = partsOf(input, kind);
   const axes = extents.length;
@@ -38,6 +42,18 @@ export function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, op
   checkWhole(problems, "dilations", dilations);
   checkPadding(problems, paddings);
   problems.throwIfAny();
+  const own = input.graph.extents(input);
+  paddings.forEach((padding, axis) => {
+    if (own !== null && own[1 + axis] !== null)
+      problems.check(
+        padding !== "same" || strides[axis] === 1,
+        `padding on axis ${axis}`,
+        "cells, for examples of unequal extents",
+        `"same" with stride ${strides[axis]}, which pads by the extent`,
+        `Give cells, such as ${Math.floor((span(kernels[axis], dilations[axis]) - 1) / 2)}.`,
+      );
+  });
+  problems.throwIfAny();
   return extents.map((extent, axis) => {
     const [k, stride, dilation] = [kernels[axis], strides[axis], dilations[axis]];
     return { input: extent, kernel: k, stride, dilation, ...paddingCells(paddings[axis], extent, k, stride, dilation) };
@@ -49,6 +65,40 @@ function ceilHigh({ input, kernel, stride, dilation, low, high }: PoolAxis): num
   const reach = input + low + high - span(kernel, dilation);
   const over = ((reach % stride) + stride) % stride;
   return over > 0 && reach - over + stride < input + low ? high + stride - over : high;
+}
+
+/** Extents of what windows make of examples of unequal extents; null where all are of equal ones. */
+export function pooledExtents(input: Value, axes: readonly PoolAxis[], ceil = false): Extents | null {
+  const own = input.graph.extents(input);
+  if (own === null) return null;
+  const left = axes.map(({ kernel, dilation, stride, low, high }, axis) => {
+    const extent = own[1 + axis];
+    return extent === null ? null : windowedBy(extent, { span: span(kernel, dilation), stride, low, high, ceil });
+  });
+  return [null, ...left];
+}
+
+/** Whether a window holds a cell of the input. */
+const holdsCell = ({ input, kernel, dilation }: PoolAxis, start: number): boolean =>
+  Array.from({ length: kernel }, (_, tap) => start + tap * dilation).some((cell) => cell >= 0 && cell < input);
+
+/** Notes the extents from which on no window of an example lies wholly in padding. */
+export function needCells(input: Value, axes: readonly PoolAxis[], ceil = false): void {
+  const own = input.graph.extents(input);
+  axes.forEach((axis, i) => {
+    const extent = own?.[1 + i] ?? null;
+    if (extent === null) return;
+    const whole = (cells: number): boolean => {
+      const [shorter] = reaching([{ ...axis, input: cells }], ceil);
+      const windows = outputExtent(cells, shorter.kernel, shorter.stride, shorter.dilation, shorter.low, shorter.high);
+      // holes of dilated windows apart, the first and the last are those that reach farthest into the padding
+      const some = cells < shorter.dilation ? Array.from({ length: windows }, (_, window) => window) : [0, windows - 1];
+      return windows < 1 || some.every((window) => holdsCell(shorter, window * shorter.stride - shorter.low));
+    };
+    let least = axis.input;
+    while (least > 1 && whole(least - 1)) least--;
+    if (least > 1) input.graph.needs(extent, least);
+  });
 }
 
 /** The axes with the high padding with which a last window that begins inside counts, where `ceil` says so. */

@@ -54,12 +54,16 @@ export function channelPool(pieces: number, kind: PoolKind | "stochastic" = "ave
     if (!scope.training) return weightedByItself(input, (value) => channelSums(value, pieces, 1));
     const groups = channels / pieces;
     const cells = Array.from({ length: size(extents) }, (_, cell) => cell);
-    const apart = reshape(input, [groups, pieces, cells.length]);
-    const regions = regionsOf("channelPool", apart, [
-      { starts: [0], ends: [pieces] },
-      { starts: cells, ends: cells.map((cell) => cell + 1) },
-    ]);
-    return reshape(drawFrom(apart, regions, scope), [groups, ...extents]);
+    const own = input.graph.extents(input);
+    const draws = scope.uniform("draws", [groups, ...extents], own);
+    return input.graph.unequal(own, () => {
+      const apart = reshape(input, [groups, pieces, cells.length]);
+      const regions = regionsOf("channelPool", apart, [
+        { starts: [0], ends: [pieces] },
+        { starts: cells, ends: cells.map((cell) => cell + 1) },
+      ]);
+      return reshape(drawFrom(apart, regions, reshape(draws, [groups, 1, cells.length])), [groups, ...extents]);
+    });
   });
 }
 

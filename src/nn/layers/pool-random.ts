@@ -1,34 +1,36 @@
 import { fail } from "../../base/errors.ts";
-import { call, constant, operand, type Value } from "../../ops/contract.ts";
-import { multiply, pointwise, reshape, sum } from "../../ops.ts";
-import type { Layer, Scope } from "../scope.ts";
+import { extentBy } from "../../graph/unequal.ts";
+import type { AxisExtent, Value } from "../../ops/contract.ts";
+import { add, divide, equal, floor, less, lessEqual, minimum, multiply, reshape, subtract, sum, where } from "../../ops.ts";
+import type { Layer } from "../scope.ts";
 import { layer, partsOf, perAxis } from "./layer.ts";
-import { type PoolOptions, poolAxes, reaching, windowStarts } from "./pool-axes.ts";
+import { needCells, type PoolOptions, poolAxes, pooledExtents, reaching, windowStarts } from "./pool-axes.ts";
 import { type AxisRegions, checkKind, drawFrom, type PoolKind, poolRegions, regionsOf } from "./pool-regions.ts";
 
 type PerAxis<T> = T | readonly T[];
 
-const refuseUnequal = (kind: string, input: Value, why: string): void => {
-  if (input.graph.extents(input) !== null) fail(kind, "", "input", "examples of equal extents", "examples of unequal extents", why);
-};
-
 /**
  * In training a cell of every window, drawn with probability max(V, 0) / sum of max(V, 0); in inference the mean with those weights,
- * sum of max(V, 0)^2 / sum of max(V, 0). The gradient goes to the drawn cell. A draw depends on seed, step, example and window alone.
+ * sum of max(V, 0)^2 / sum of max(V, 0). The gradient goes to the drawn cell. A draw depends on seed, step, example and window alone, the window's
+ * number among those of the example's own extents.
  * Source: Zeiler and Fergus 2013, eq. 3 to 6.
  * Shapes: as maxPool.
- * Throws: when a window does not fit or lies wholly in padding, or examples are of unequal extents.
+ * Throws: when a window does not fit or lies wholly in padding.
  * Example: `sequential(conv(32, { kernel: 3 }), relu(), stochasticPool(2))`
  */
 export function stochasticPool(size: PerAxis<number>, options: Omit<PoolOptions, "dilation"> = {}): Layer {
   return layer("stochasticPool", { size, ...options }, (input, scope) => {
-    refuseUnequal("stochasticPool", input, "Its windows are those of the batch's extents.");
-    const axes = reaching(poolAxes("stochasticPool", input, size, options), options.ceil);
-    const regions = axes.map((axis, i) => {
+    const given = poolAxes("stochasticPool", input, size, options);
+    needCells(input, given, options.ceil);
+    const regions = reaching(given, options.ceil).map((axis, i) => {
       const starts = windowStarts("stochasticPool", axis, i);
       return { starts, ends: starts.map((start) => start + axis.kernel) };
     });
-    return drawFrom(input, regionsOf("stochasticPool", input, regions), scope);
+    const extents = pooledExtents(input, given, options.ceil);
+    const found = regionsOf("stochasticPool", input, regions);
+    const draws = scope.training ? scope.uniform("draws", [input.type.shape[1], ...found.output], extents) : null;
+    const drawn = drawFrom(input, found, draws);
+    return input.graph.unequal(extents, () => drawn);
   });
 }
 
@@ -43,99 +45,185 @@ export interface FractionalPoolOptions {
   readonly overlapping?: boolean;
 }
 
+/** Largest product of cells and regions on an axis for which quotients of f32 come out on the right side of whole numbers. */
+const mostProduct = 2 ** 22;
+
 /** Most regions on an axis whose order is drawn: the work grows with the square. */
 const mostRandom = 1024;
 
 /**
  * Pooling by a ratio that need not be whole: region i of m is the cells a[i] to a[i + 1] - 1 (to a[i + 1] when overlapping), where the
  * boundaries a grow by floor(n / m) or ceil(n / m). Pseudo-random: a[i] = ceil(n / m (i + u)) - ceil(n / m u), u drawn in (0, 1); random: both
- * sizes in drawn order. Drawn in training for every step and example; in inference u = 1/2.
+ * sizes in drawn order. Drawn in training for every step and example; in inference u = 1/2. Examples of unequal extents have each their own n and m,
+ * and draw what they draw alone.
  * Source: Graham 2014 (fractional max-pooling), section 2.
  * Shapes: [N, C, ...n] -> [N, C, ...m], m = floor(n / ratio).
- * Throws: when there are more regions than cells, or examples are of unequal extents.
+ * Throws: when there are more regions than cells.
  * Example: `fractionalPool({ ratio: Math.SQRT2 })`
  */
 export function fractionalPool(options: FractionalPoolOptions): Layer {
-  const { kind = "max", regions = "pseudorandom", overlapping = false } = options;
+  const { kind = "max" } = options;
   checkKind("fractionalPool", kind);
   return layer("fractionalPool", { ...options }, (input, scope) => {
-    refuseUnequal("fractionalPool", input, "Its regions are drawn for one extent.");
-    const axes = fractions(input, options).map((m, axis): AxisRegions => {
-      const cells = input.type.shape[2 + axis] - (overlapping ? 1 : 0);
-      const name = `axis${axis}`;
-      const beyond = overlapping ? 1 : 0;
-      if (!scope.training || cells % m === 0) {
-        const bounds = evenly(cells, m, Math.floor(cells / 2));
-        return { starts: bounds.slice(0, m), ends: bounds.slice(1).map((bound) => bound + beyond) };
-      }
-      const bounds = regions === "random" ? inDrawnOrder(input, cells, m, name, scope) : fromDrawnOffset(input, cells, m, name, scope);
-      return { starts: bounds(0), ends: pointwise(call("add", operand(0), constant(beyond)), [bounds(1)]) };
+    const made = fractions(input, options).map((wanted, axis) => {
+      const extent = input.graph.extents(input)?.[1 + axis] ?? null;
+      const draws = (count: number): Value => scope.uniform(`axis${axis}`, [count]);
+      return extent === null
+        ? alike(input, wanted, options, scope.training ? draws : null)
+        : ofEach(input, wanted, extent, options, scope.training ? draws : null);
     });
-    return poolRegions(input, regionsOf("fractionalPool", input, axes), kind);
+    const pooled = poolRegions(
+      input,
+      regionsOf(
+        "fractionalPool",
+        input,
+        made.map(({ regions }) => regions),
+      ),
+      kind,
+    );
+    return input.graph.unequal(input.graph.extents(input) === null ? null : [null, ...made.map(({ extent }) => extent)], () => pooled);
   });
 }
 
+/** Regions on one axis: cells of the batch, regions of them, and how many of other extents; null where they are given. */
+interface Fraction {
+  readonly cells: number;
+  readonly count: number;
+  readonly countOf: ((cells: number) => number) | null;
+}
+
 /** Regions on every axis. */
-function fractions(input: Value, { ratio, extents, regions, overlapping = false }: FractionalPoolOptions): number[] {
+function fractions(input: Value, { ratio, extents, regions, overlapping = false }: FractionalPoolOptions): Fraction[] {
   const room = "fractionalPool";
   const from = partsOf(input, room).extents;
   if ((ratio === undefined) === (extents === undefined))
     fail(room, "", "ratio or extents", "one of them", ratio === undefined ? "none" : "both");
   const wanted = perAxis(ratio ?? extents ?? 1, from.length, room, ratio === undefined ? "extents" : "ratios");
   return from.map((n, axis) => {
-    const m = ratio === undefined ? wanted[axis] : Math.floor(n / wanted[axis]);
+    const countOf = ratio === undefined ? null : (cells: number): number => Math.floor(cells / wanted[axis]);
+    const m = countOf?.(n) ?? wanted[axis];
     const most = overlapping ? n - 1 : n;
     const made = ratio === undefined ? m : `${m} = floor(${n} / ${wanted[axis]})`;
     const hint = overlapping ? "Overlapping regions need a cell more than there are regions." : "";
     if (!(Number.isInteger(m) && m >= 1 && m <= most)) fail(room, "", `regions on axis ${axis}`, `1 to ${most} of ${n} cells`, made, hint);
     if (regions === "random" && m > mostRandom)
       fail(room, "", `regions on axis ${axis}`, `<= ${mostRandom} in drawn order`, m, 'Use regions: "pseudorandom".');
-    return m;
+    return { cells: n, count: m, countOf };
   });
 }
+
+interface AlongAxis {
+  readonly regions: AxisRegions;
+  /** How many regions each example has. */
+  readonly extent: AxisExtent | null;
+}
+
+/** Uniform draws, so many for each example. */
+type Draws = ((count: number) => Value) | null;
+
+/** Boundaries a[i] of the regions, from i = 0 or from i = 1 on. */
+type Bounds = (from: 0 | 1) => Value;
+
+/** Regions of an axis whose extent all examples share. */
+function alike(
+  input: Value,
+  { cells: all, count: m }: Fraction,
+  { regions, overlapping = false }: FractionalPoolOptions,
+  draws: Draws,
+): AlongAxis {
+  const beyond = overlapping ? 1 : 0;
+  const n = all - beyond;
+  if (draws === null || n % m === 0) {
+    const bounds = evenly(n, m, Math.floor(n / 2));
+    return { regions: { starts: bounds.slice(0, m), ends: bounds.slice(1).map((bound) => bound + beyond) }, extent: null };
+  }
+  const fixed = (fill: number): Value => input.graph.constant({ shape: [1], fill });
+  const bounds = regions === "random" ? inDrawnOrder(draws(m), fixed(n), fixed(m)) : fromDrawnOffset(n, m, draws(1));
+  return { regions: { starts: bounds(0), ends: add(bounds(1), beyond) }, extent: null };
+}
+
+/** Regions of an axis on which each example has its own extent n, and so its own number m of them; those beyond hold no cell. */
+function ofEach(
+  input: Value,
+  { cells, count, countOf }: Fraction,
+  own: AxisExtent,
+  { regions, overlapping = false }: FractionalPoolOptions,
+  draws: Draws,
+): AlongAxis {
+  const beyond = overlapping ? 1 : 0;
+  if (countOf === null || overlapping) input.graph.needs(own, (countOf === null ? count : 1) + beyond);
+  if (cells * count > mostProduct)
+    fail("fractionalPool", "", "cells times regions", `<= ${mostProduct} for unequal extents`, `${cells} x ${count}`);
+  const extent = countOf === null ? null : extentBy(own, cells, countOf);
+  const n = subtract(reshape(own.counts, [1]), beyond);
+  const m = extent === null ? input.graph.constant({ shape: [1], fill: count }) : reshape(extent.counts, [1]);
+  const bounds = draws !== null && regions === "random" ? inDrawnOrder(draws(count), n, m) : fromOffset(n, m, count, draws?.(1) ?? null);
+  const ends = add(bounds(1), multiply(less(numbers(input, count), m), beyond));
+  return { regions: { starts: bounds(0), ends }, extent };
+}
+
+/** 0, 1, ... */
+const numbers = (like: Value, count: number, from = 0): Value =>
+  like.graph.constant({ dtype: "f32", shape: [count], data: Float32Array.from({ length: count }, (_, i) => i + from) });
+
+/** floor(a / b) of whole numbers; the half keeps quotients away from whole numbers, so that they are the same however they are rounded. */
+const quotient = (a: Value, b: Value | number): Value => floor(divide(add(a, 0.5), b));
+
+/** a - b floor(a / b) of whole numbers. */
+const remainder = (a: Value, b: Value | number): Value => subtract(a, multiply(quotient(a, b), b));
 
 /** a[i] = floor((n i + t) / m) - floor(t / m), which is Graham's sequence with n u between the whole numbers t and t + 1. */
 const evenly = (n: number, m: number, t: number): number[] =>
   Array.from({ length: m + 1 }, (_, i) => Math.floor((n * i + t) / m) - Math.floor(t / m));
 
-type Bounds = (from: 0 | 1) => Value;
-
-/** The same with t drawn for each example: n i = q m + r, so that a[i] = q + 1 where r + (t mod m) >= m, else q; all of them exact in f32. */
-function fromDrawnOffset(input: Value, n: number, m: number, name: string, scope: Scope): Bounds {
-  const drawn = pointwise(call("floor", call("multiply", operand(0), constant(n))), [scope.uniform(name, [1])]);
-  const turns = call("floor", call("divide", call("add", operand(0), constant(0.5)), constant(m)));
-  const offset = pointwise(call("subtract", operand(0), call("multiply", turns, constant(m))), [drawn]);
+/** The same for n and m of each example, t drawn or n / 2. */
+function fromOffset(n: Value, m: Value, count: number, draws: Value | null): Bounds {
+  const t = draws === null ? quotient(n, 2) : floor(multiply(draws, n));
   return (from) => {
-    const list = (part: (i: number) => number): Value =>
-      input.graph.constant({ dtype: "f32", shape: [m], data: Float32Array.from({ length: m }, (_, i) => part(i + from)) });
-    const [whole, left] = [list((i) => Math.floor((n * i) / m)), list((i) => (n * i) % m)];
-    const more = call("lessEqual", constant(m), call("add", operand(1), operand(2)));
-    return pointwise(call("add", operand(0), more), [whole, left, offset]);
+    const bounds = subtract(quotient(add(multiply(n, numbers(n, count, from)), t), m), quotient(t, m));
+    return minimum(bounds, n);
   };
 }
 
-/** The larger regions are those with the least draws: of m draws the rank of each is counted. */
-function inDrawnOrder(input: Value, n: number, m: number, name: string, scope: Scope): Bounds {
-  const draws = scope.uniform(name, [m]);
+/** The same with t drawn for each example: n i = q m + r, so that a[i] = q + 1 where r + (t mod m) >= m, else q; all of them exact in f32. */
+function fromDrawnOffset(n: number, m: number, draws: Value): Bounds {
+  const offset = remainder(floor(multiply(draws, n)), m);
+  return (from) => {
+    const list = (part: (i: number) => number): Value =>
+      draws.graph.constant({ dtype: "f32", shape: [m], data: Float32Array.from({ length: m }, (_, i) => part(i + from)) });
+    const [whole, left] = [list((i) => Math.floor((n * i) / m)), list((i) => (n * i) % m)];
+    return add(whole, lessEqual(m, add(left, offset)));
+  };
+}
+
+/** The larger regions, n mod m, are those with the least of m draws: the rank of each is counted. */
+function inDrawnOrder(draws: Value, n: Value, m: Value): Bounds {
+  const count = draws.type.shape[1];
   const square = (part: (i: number, j: number) => boolean): Value =>
-    input.graph.constant({
+    draws.graph.constant({
       dtype: "f32",
-      shape: [m, m],
-      data: Float32Array.from({ length: m * m }, (_, at) => (part(Math.floor(at / m), at % m) ? 1 : 0)),
+      shape: [count, count],
+      data: Float32Array.from({ length: count * count }, (_, at) => (part(Math.floor(at / count), at % count) ? 1 : 0)),
     });
-  const [own, other] = [reshape(draws, [m, 1]), reshape(draws, [1, m])];
-  const tie = call("multiply", call("equal", operand(0), operand(1)), operand(2));
-  const before = pointwise(call("add", call("less", operand(1), operand(0)), tie), [own, other, square((i, j) => j < i)]);
-  const larger = pointwise(call("less", operand(0), constant(n % m)), [sum(before, 2)]);
+  // an example of fewer regions draws fewer
+  const own = where(less(numbers(draws, count), m), draws, 2);
+  const [one, other] = [reshape(own, [count, 1]), reshape(own, [1, count])];
+  const before = add(
+    less(other, one),
+    multiply(
+      equal(one, other),
+      square((i, j) => j < i),
+    ),
+  );
+  const larger = less(sum(before, 2), remainder(n, m));
   return (from) => {
     const counted = sum(
       multiply(
-        reshape(larger, [1, m]),
+        reshape(larger, [1, count]),
         square((i, j) => j < i + from),
       ),
       2,
     );
-    const whole = Float32Array.from({ length: m }, (_, i) => Math.floor(n / m) * (i + from));
-    return pointwise(call("add", operand(0), operand(1)), [counted, input.graph.constant({ dtype: "f32", shape: [m], data: whole })]);
+    return minimum(add(counted, multiply(quotient(n, m), numbers(draws, count, from))), n);
   };
 }

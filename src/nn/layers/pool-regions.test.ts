@@ -195,7 +195,7 @@ test("statistics over channels", async () => {
     assert.ok([cells[4 * group + at], cells[4 * group + 2 + at]].includes(cell));
   });
   for (const kind of ["max", "average", { power: 2 }, "stochastic"] as const) checkLayer("channels", channelPool(3, kind), [2, 6, 2, 3]);
-  checkLayer("drawn channels", channelPool(3, "stochastic"), [2, 6, 2, 3], [tensorType([2, 2, 1, 6], true)], true);
+  checkLayer("drawn channels", channelPool(3, "stochastic"), [2, 6, 2, 3], [tensorType([2, 2, 2, 3], true)], true);
   wrong((input) => channelPool(3).apply(input, tracing(input)), /channelPool: pieces: expected a divisor of the 4 channels; received 3/);
 });
 

@@ -1,9 +1,8 @@
 import { fail } from "../../base/errors.ts";
 import { call, constant, operand, type Value } from "../../ops/contract.ts";
 import { drawRegions, maxRegions, sumRegions, toWhole } from "../../ops/regions/index.ts";
-import { concat, multiply, pointwise, reciprocal, reshape, slice, subtract } from "../../ops.ts";
-import type { Scope } from "../scope.ts";
-import { checkPower, powers, reciprocals, rooted, share } from "./pool-sums.ts";
+import { concat, multiply, pointwise, slice, subtract } from "../../ops.ts";
+import { checkPower, meanOf, powers, products, rooted, share } from "./pool-sums.ts";
 
 /** What is kept of a region: its mean, its largest cell, or (sum of |V|^p)^(1/p). */
 export type PoolKind = "average" | "max" | { readonly power: number };
@@ -20,11 +19,11 @@ export type AxisRegions =
 
 type Known = Extract<AxisRegions, { readonly starts: readonly number[] }>;
 
-/** Regions on all axes: their table, how many there are on each axis, and 1 / the cells of each. */
+/** Regions on all axes: their table, how many there are on each axis, and the cells of each. */
 export interface Regions {
   readonly table: Value;
   readonly output: readonly number[];
-  readonly shares: () => Value;
+  readonly cells: () => Value;
 }
 
 const isKnown = (axis: AxisRegions): axis is Known => Array.isArray(axis.starts);
@@ -46,11 +45,11 @@ function knownRegions(room: string, input: Value, axes: readonly Known[]): Regio
       return cells;
     }),
   );
-  const cells = Int32Array.from(axes.flatMap(({ starts, ends }) => [...starts, ...ends]));
+  const table = Int32Array.from(axes.flatMap(({ starts, ends }) => [...starts, ...ends]));
   return {
-    table: input.graph.constant({ dtype: "i32", shape: [cells.length], data: cells }),
+    table: input.graph.constant({ dtype: "i32", shape: [table.length], data: table }),
     output: axes.map(({ starts }) => starts.length),
-    shares: () => reciprocals(input, counted),
+    cells: () => products(input, counted),
   };
 }
 
@@ -62,7 +61,6 @@ export function regionsOf(room: string, input: Value, axes: readonly AxisRegions
   const numbers = (list: readonly number[]): Value =>
     pointwise(operand(1), [one, input.graph.constant({ dtype: "f32", shape: [list.length], data: Float32Array.from(list) })]);
   const values = axes.map((axis) => (isKnown(axis) ? { starts: numbers(axis.starts), ends: numbers(axis.ends) } : axis));
-  const rank = axes.length;
   return {
     table: toWhole(
       concat(
@@ -71,31 +69,26 @@ export function regionsOf(room: string, input: Value, axes: readonly AxisRegions
       ),
     ),
     output: values.map(({ starts }) => starts.type.shape[1]),
-    shares: () =>
-      values
-        .map(({ starts, ends }, axis) => {
-          const along = Array.from({ length: rank }, (_, other) => (other === axis ? starts.type.shape[1] : 1));
-          return reshape(reciprocal(subtract(ends, starts)), [1, ...along]);
-        })
-        .reduce((a, b) => multiply(a, b)),
+    cells: () =>
+      products(
+        input,
+        values.map(({ starts, ends }) => subtract(ends, starts)),
+      ),
   };
 }
 
 /** What is kept of every region. Shapes: [N, C, ...n] -> [N, C, ...m]. */
-export function poolRegions(input: Value, { table, output, shares }: Regions, kind: PoolKind): Value {
+export function poolRegions(input: Value, { table, output, cells }: Regions, kind: PoolKind): Value {
   if (kind === "max") return maxRegions(input, table, output).value;
-  if (kind === "average") return multiply(sumRegions(input, table, output), shares());
+  if (kind === "average") return meanOf(sumRegions(input, table, output), cells());
   return rooted(sumRegions(powers(input, kind.power), table, output), kind.power);
 }
 
 const rectified = (input: Value): Value => pointwise(call("max", operand(0), constant(0)), [input]);
 
-/** In training a cell drawn with probability proportional to max(V, 0); in inference the mean with those weights. */
-export function drawFrom(input: Value, { table, output }: Regions, scope: Scope): Value {
-  if (scope.training) {
-    const draws = scope.uniform("draws", [input.type.shape[1], ...output]);
-    return drawRegions(input, draws, table, output).value;
-  }
+/** With draws, a cell drawn with probability proportional to max(V, 0); without, the mean with those weights. */
+export function drawFrom(input: Value, { table, output }: Regions, draws: Value | null): Value {
+  if (draws !== null) return drawRegions(input, draws, table, output).value;
   return weightedByItself(input, (value) => sumRegions(value, table, output));
 }
 

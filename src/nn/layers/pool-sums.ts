@@ -2,7 +2,7 @@ import { fail } from "../../base/errors.ts";
 import { tensor } from "../../graph/trace.ts";
 import { call, constant, type Expression, operand, type Value } from "../../ops/contract.ts";
 import { forward } from "../../ops/grid-linear/index.ts";
-import { pointwise } from "../../ops.ts";
+import { multiply, pointwise, reshape } from "../../ops.ts";
 import type { PoolAxis } from "./pool-axes.ts";
 
 /** Sum of every window of each channel by itself, its taps weighted by the product of their weights along the axes, times `scale`. */
@@ -38,16 +38,22 @@ export const rooted = (sums: Value, p: number): Value =>
 export const share = (a: Value, b: Value): Value =>
   pointwise(positive(call("divide", operand(0), call("max", operand(1), constant(1e-30))), operand(1)), [a, b]);
 
-/** 1 / (product of the counts) of every window, [1, ...m]. */
-export function reciprocals(input: Value, counted: readonly (readonly number[])[]): Value {
-  const products = counted.reduce<readonly number[]>(
-    (before, cells) => before.flatMap((product) => cells.map((count) => product * count)),
-    [1],
-  );
-  return input.graph.constant(
-    tensor(
-      [1, ...counted.map((cells) => cells.length)],
-      products.map((product) => 1 / product),
-    ),
-  );
+/** Product of the counts of every window along the axes, [1, ...m]: known, or worked out in a run, [N, m]. */
+export function products(input: Value, counted: readonly (readonly number[] | Value)[]): Value {
+  const known = counted.flatMap((counts) => (Array.isArray(counts) ? [counts as readonly number[]] : []));
+  if (known.length === counted.length) {
+    const all = known.reduce<readonly number[]>((before, cells) => before.flatMap((product) => cells.map((count) => product * count)), [1]);
+    return input.graph.constant(tensor([1, ...known.map((cells) => cells.length)], all));
+  }
+  return counted
+    .map((counts, axis) => {
+      const along = (own: number): number[] => [1, ...counted.map((_, other) => (other === axis ? own : 1))];
+      if (!Array.isArray(counts)) return reshape(counts as Value, along((counts as Value).type.shape[1]));
+      return input.graph.constant(tensor(along(counts.length), counts as readonly number[]));
+    })
+    .reduce((a, b) => multiply(a, b));
 }
+
+/** A mean: sums over counts, of windows or regions that hold something; 0 for those without. */
+export const meanOf = (sums: Value, counts: Value): Value =>
+  pointwise(call("divide", operand(0), call("max", operand(1), constant(1e-30))), [sums, counts]);

@@ -1,11 +1,13 @@
 import { fail } from "../../base/errors.ts";
-import { call, constant, operand, type Value } from "../../ops/contract.ts";
+import { tensor } from "../../graph/trace.ts";
+import { outputExtent } from "../../grid/axis.ts";
+import { call, constant, type Extents, operand, type Value } from "../../ops/contract.ts";
 import { type WindowOptions, windowOperator } from "../../ops/window/index.ts";
-import { maxWindow, mean, pointwise, slice } from "../../ops.ts";
+import { maxWindow, mean, pointwise, reshape } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
 import { type LayerWith, layer, partsOf } from "./layer.ts";
-import { type PoolAxis, type PoolOptions, poolAxes, reaching, windowStarts } from "./pool-axes.ts";
-import { checkPower, powers, reciprocals, rooted, windowSums } from "./pool-sums.ts";
+import { needCells, type PoolAxis, type PoolOptions, poolAxes, pooledExtents, reaching, windowStarts } from "./pool-axes.ts";
+import { checkPower, meanOf, powers, products, rooted, windowSums } from "./pool-sums.ts";
 
 type PerAxis<T> = T | readonly T[];
 
@@ -24,7 +26,9 @@ export type MaxPool = LayerWith<PoolOptions & { readonly size: PerAxis<number> }
 
 /** Windows of a max pooling of this input; channels are an axis of windows of one. */
 function maxWindows(input: Value, size: PerAxis<number>, options: PoolOptions): Omit<WindowOptions, "role" | "input"> {
-  const axes = [{ kernel: 1, stride: 1, dilation: 1, low: 0, high: 0 }, ...poolAxes("maxPool", input, size, options)];
+  const given = poolAxes("maxPool", input, size, options);
+  needCells(input, given, options.ceil);
+  const axes = [{ kernel: 1, stride: 1, dilation: 1, low: 0, high: 0 }, ...given];
   const all = (name: "kernel" | "stride" | "dilation" | "low" | "high"): number[] => axes.map((axis) => axis[name]);
   const windows = { kernel: all("kernel"), stride: all("stride"), dilation: all("dilation"), low: all("low"), high: all("high") };
   return options.ceil === true ? { ...windows, ceil: true } : windows;
@@ -44,6 +48,8 @@ export const maxPool = (size: PerAxis<number>, options: PoolOptions = {}): MaxPo
 export interface PoolIndices {
   readonly index: Value;
   readonly windows: Omit<WindowOptions, "role">;
+  /** Extents of the pooling's input where its examples are of unequal ones. */
+  readonly extents?: Extents | null;
 }
 
 /**
@@ -55,17 +61,29 @@ export interface PoolIndices {
 export function maxPoolIndices(input: Value, size: PerAxis<number>, options: PoolOptions = {}): { value: Value; indices: PoolIndices } {
   const windows = maxWindows(input, size, options);
   const { value, index } = maxWindow(input, windows);
-  return { value, indices: { index, windows: { ...windows, input: input.type.shape.slice(1) } } };
+  return { value, indices: { index, windows: { ...windows, input: input.type.shape.slice(1) }, extents: input.graph.extents(input) } };
 }
 
 /**
  * Puts values back where a max pooling found the largest cells, and zeros elsewhere: Z[v] = sum of V[o] over the windows o with index[o] = v.
  * Source: Zeiler and Fergus 2014, section 2.1.
  * Shapes: V of the shape of the pooling's result -> the shape of its input.
- * Throws: when V is of another shape.
+ * Throws: when V is of another shape, or its examples of other extents than the pooling's result.
  */
-export const unpool = (value: Value, { index, windows }: PoolIndices): Value =>
-  value.graph.apply(windowOperator, { ...windows, role: "scatter" as const }, [value, index])[0];
+export function unpool(value: Value, { index, windows, extents = null }: PoolIndices): Value {
+  const [own, pooled] = [value.graph.extents(value), value.graph.extents(index)];
+  const alike = (index.type.shape.slice(1) as readonly number[]).every((_, axis) => own?.[axis]?.counts.id === pooled?.[axis]?.counts.id);
+  if (!alike)
+    fail(
+      "unpool",
+      "",
+      "extents of examples",
+      "those that the pooling left",
+      "others",
+      "Between the two the extents must stay as they are.",
+    );
+  return value.graph.unequal(extents, () => value.graph.apply(windowOperator, { ...windows, role: "scatter" as const }, [value, index])[0]);
+}
 
 /**
  * Pools, applies a layer to the largest cells, and puts what it gives back where they were: Z = unpool(inner(maxPool(V))).
@@ -90,21 +108,36 @@ function tapWeights(weights: PoolWeights, kernel: number): number[] {
   return row;
 }
 
-/** Sum of the weights that the mean of each window counts: those of cells of the input, or of its padding too, as far as it was asked for. */
-function counts(axis: PoolAxis, starts: readonly number[], paddingTo: number | null, weights: readonly number[]): number[] {
-  const [first, end] = paddingTo === null ? [0, axis.input] : [Number.NEGATIVE_INFINITY, axis.input + paddingTo];
-  return starts.map((start) =>
-    weights.reduce((sum, weight, tap) => {
-      const cell = start + tap * axis.dilation;
-      return cell >= first && cell < end ? sum + weight : sum;
-    }, 0),
-  );
-}
-
-/** With ceil, the last window depends on the extent of each example. */
-function refuseCeil(kind: string, input: Value, options: PoolOptions): void {
-  if (options.ceil === true && input.graph.extents(input) !== null)
-    fail(kind, "", "ceil", "false for examples of unequal extents, whose last windows differ", true, "Use maxPool, or padding.");
+/**
+ * Sum of the weights that the mean of each window counts: those of cells of the input, or of its padding too, as far as it was asked for (`paddingTo`,
+ * beyond the input). Where examples are of unequal extents, the sums of each, [N, m].
+ */
+function counts(
+  input: Value,
+  axis: number,
+  { input: cells, kernel, stride, dilation, low, high }: PoolAxis,
+  paddingTo: number | null,
+  weights: readonly number[],
+): readonly number[] | Value {
+  const [first, beyond] = paddingTo === null ? [low, low] : [0, low + paddingTo];
+  const windows = outputExtent(cells, kernel, stride, dilation, low, high);
+  const positions = Array.from({ length: low + cells + high }, (_, position) => position);
+  const own = input.graph.extents(input)?.[1 + axis] ?? null;
+  if (own === null)
+    return Array.from({ length: windows }, (_, window) =>
+      weights.reduce((sum, weight, tap) => {
+        const position = window * stride + tap * dilation;
+        return position >= first && position < beyond + cells ? sum + weight : sum;
+      }, 0),
+    );
+  const after = call("lessEqual", constant(first), operand(0));
+  const before = call("less", operand(0), call("add", operand(1), constant(beyond)));
+  const inside = pointwise(call("multiply", after, before), [
+    input.graph.constant(tensor([1, positions.length], positions)),
+    reshape(own.counts, [1, 1]),
+  ]);
+  const along: PoolAxis = { input: positions.length, kernel, stride, dilation, low: 0, high: 0 };
+  return reshape(windowSums(inside, [along], [weights], 1), [windows]);
 }
 
 /**
@@ -116,19 +149,19 @@ function refuseCeil(kind: string, input: Value, options: PoolOptions): void {
  * Example: `averagePool(3, { stride: 2, padding: 1, weights: { gaussian: 0.8 } })`
  */
 export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions = {}): Layer {
-  const { weights = "equal" } = options;
+  const { weights = "equal", countPadding = true } = options;
   if (typeof weights === "object" && !(weights.gaussian > 0 && Number.isFinite(weights.gaussian)))
     fail("averagePool", "weights", "gaussian", "a standard deviation > 0, in cells", weights.gaussian);
   return layer("averagePool", { size: extent, ...options }, (input) => {
-    refuseCeil("averagePool", input, options);
     const given = poolAxes("averagePool", input, extent, options);
+    if (!countPadding) needCells(input, given, options.ceil);
     const axes = reaching(given, options.ceil);
-    const taps = axes.map((axis) => tapWeights(weights, axis.kernel));
-    const counted = axes.map((axis, i) => {
-      const starts = windowStarts("averagePool", axis, i);
-      return counts(axis, starts, options.countPadding === false ? null : given[i].high, taps[i]);
+    axes.forEach((axis, i) => {
+      windowStarts("averagePool", axis, i);
     });
-    const empty = counted.findIndex((sums) => sums.some((sum) => sum <= 0));
+    const taps = axes.map((axis) => tapWeights(weights, axis.kernel));
+    const counted = axes.map((axis, i) => counts(input, i, axis, countPadding ? given[i].high : null, taps[i]));
+    const empty = counted.findIndex((sums) => Array.isArray(sums) && sums.some((sum) => sum <= 0));
     if (empty >= 0)
       fail(
         "averagePool",
@@ -137,16 +170,13 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
         `every window to hold a cell of the ${axes[empty].input} of the input`,
         `a window of ${axes[empty].kernel} wholly in padding ${axes[empty].low}:${axes[empty].high}`,
       );
-    const valid = options.countPadding === false ? validOnes(input) : null;
-    if (valid !== null)
-      return pointwise(call("divide", operand(0), call("max", operand(1), constant(1e-30))), [
-        windowSums(input, axes, taps, 1),
-        windowSums(valid, axes, taps, 1),
-      ]);
-    const even = counted.every((sums) => sums.every((sum) => sum === sums[0]));
-    const scale = even ? 1 / counted.reduce((product, [sum]) => product * sum, 1) : 1;
-    const sums = windowSums(input, axes, taps, scale);
-    return even ? sums : pointwise(call("multiply", operand(0), operand(1)), [sums, reciprocals(input, counted)]);
+    // by the options alone, so that an example has the same rounding in every batch
+    const even = options.ceil !== true && given.every(({ low, high }) => countPadding || low + high === 0);
+    const whole = taps.reduce((product, own) => product * own.reduce((a, b) => a + b), 1);
+    return input.graph.unequal(pooledExtents(input, given, options.ceil), () => {
+      const sums = windowSums(input, axes, taps, even ? 1 / whole : 1);
+      return even ? sums : meanOf(sums, products(input, counted));
+    });
   });
 }
 
@@ -159,20 +189,14 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
 export function powerPool(p: number, extent: PerAxis<number>, options: PoolOptions = {}): Layer {
   checkPower("powerPool", p);
   return layer("powerPool", { p, size: extent, ...options }, (input) => {
-    refuseCeil("powerPool", input, options);
-    const axes = reaching(poolAxes("powerPool", input, extent, options), options.ceil);
+    const given = poolAxes("powerPool", input, extent, options);
+    const axes = reaching(given, options.ceil);
     axes.forEach((axis, i) => {
       windowStarts("powerPool", axis, i);
     });
     const taps = axes.map((axis) => tapWeights("equal", axis.kernel));
-    return rooted(windowSums(powers(input, p), axes, taps, 1), p);
+    return input.graph.unequal(pooledExtents(input, given, options.ceil), () => rooted(windowSums(powers(input, p), axes, taps, 1), p));
   });
-}
-
-/** 1 in every valid cell, [N, 1, ...n], for examples of unequal extents; null for others. */
-function validOnes(input: Value): Value | null {
-  if (input.graph.extents(input) === null) return null;
-  return pointwise(constant(1), [slice(input, 1, 0, 1)]);
 }
 
 /** Mean or largest cell of each channel. Shapes: [N, C, ...n] -> [N, C, 1, ...]. */
