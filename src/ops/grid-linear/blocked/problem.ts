@@ -1,5 +1,5 @@
-import { size } from "../../../base/types.ts";
-import type { Buffers, Device, Emission, Fusion, LayoutChoice, Programs } from "../../contract.ts";
+import { size, type TensorType } from "../../../base/types.ts";
+import type { Buffers, Device, Emission, Fusion, Layout, LayoutChoice, Programs } from "../../contract.ts";
 import { blockedLayout, place, plainLayout, preferredBlock } from "../../layout.ts";
 import { type GatherProblem, haloOf, tileCells } from "../gather.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
@@ -50,22 +50,36 @@ function blockPairs({ plan, source, result }: GatherProblem, device: Device): [n
 export function gatherLayouts(problem: GatherProblem, fusion: Fusion | null, device: Device): LayoutChoice[] {
   if (refusesGather(problem.plan) !== null) return [];
   const halo = problem.sweeps.map((sweeps, axis) => haloOf(sweeps, problem.source.shape[axis + 2]));
+  const { source, result } = problem;
   return blockPairs(problem, device).flatMap(([from, to]) =>
-    fusedLayouts(fusion, problem.result, to).map((operands) => ({
-      inputs: [plainLayout, blockedLayout(from, halo)],
-      operands,
-      outputs: [to],
-    })),
+    fusedLayouts(fusion, result, to).flatMap((operands) => {
+      const choice = (first: number, last: number): LayoutChoice => ({
+        inputs: [plainLayout, blockedLayout(first, halo)],
+        operands: last === 1 ? operands.map(() => plainLayout) : operands,
+        outputs: [last],
+      });
+      return rowBlocks(source, from).flatMap((first) => rowBlocks(result, to).map((last) => choice(first, last)));
+    }),
   );
+}
+
+/** Whole blocks of channels without axes after them lie as a plain row does: either layout will do. */
+const rowBlocks = ({ shape }: TensorType, block: number): number[] => (shape.length === 2 && shape[1] % block === 0 ? [block, 1] : [block]);
+
+/** The layout with its rows seen as blocks. */
+function inBlocks(layout: Layout, type: TensorType, device: Device): Layout {
+  const block = preferredBlock(type.shape[1], device.wide);
+  return layout.block === 1 && rowBlocks(type, block).length > 1 ? { ...layout, block } : layout;
 }
 
 /** Cells of a chunk up to which the next panel is worth fetching ahead: with more, what the first tile waits is little beside the others. */
 const fetchCells = 256;
 
 export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
-  const result = place(whole.result, buffers.outputs[0]);
-  const { problem, cut } = cutGather(whole, buffers.inputs[1], result.block, device);
-  const at = layOut(problem, phasesOf(problem), place(whole.source, buffers.inputs[1]), result);
+  const source = inBlocks(buffers.inputs[1], whole.source, device);
+  const result = place(whole.result, inBlocks(buffers.outputs[0], whole.result, device));
+  const { problem, cut } = cutGather(whole, source, result.block, device);
+  const at = layOut(problem, phasesOf(problem), place(whole.source, source), result);
   const code: GatherCode = {
     lanes: result.block,
     cells: tileCells(device),
@@ -106,5 +120,7 @@ export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusio
 /** Predicted time of one thread, ns: lanes that are filled in vain cost as much as others. */
 export function gatherTime(problem: GatherProblem, choice: LayoutChoice, device: Device, programs: Programs): number {
   const packing = programs === "inference" ? 0 : 1000 + size(typesOf(problem.plan).kernel.shape) * 0.6;
-  return 1000 + packing + cutGather(problem, choice.inputs[1], choice.outputs[0], device).ns;
+  const source = inBlocks(choice.inputs[1], problem.source, device);
+  const { block } = inBlocks(blockedLayout(choice.outputs[0]), problem.result, device);
+  return 1000 + packing + cutGather(problem, source, block, device).ns;
 }

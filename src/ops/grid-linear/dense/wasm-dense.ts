@@ -22,6 +22,8 @@ const groupRows = 96;
 const groupBytes = 64 * 1024;
 /** Steps that lie so far apart are packed first: each would be a page and a cache set of its own. */
 const pageBytes = 4096;
+/** ns of adding up the lanes of a sum. */
+const endNs = 3.5;
 /** Floats of a sum that are done at a time. */
 const blockLength = 1024;
 
@@ -37,7 +39,10 @@ const dense = (role: Role): Algorithm<GridLinearPlan> => ({
   refuses: (plan) => unfit(plan, role),
   estimate: (plan, _, __, device) => {
     const bytes = 4 * size(typesOf(plan).kernel.shape);
-    return 300 + Math.max(gridLinear.cost(plan).multiplyAdds / (0.7 * rate(device)), bytes / (bytes <= 2 ** 20 ? 40 : 12));
+    const { multiplyAdds } = gridLinear.cost(plan);
+    if (role === "forward")
+      return 300 + multiplyAdds / (0.9 * rate(device)) + endNs * plan.examples * plan.channelsOut + bytes / (bytes <= 2 ** 20 ? 60 : 26);
+    return 300 + Math.max(multiplyAdds / (0.7 * rate(device)), bytes / (bytes <= 2 ** 20 ? 40 : 12));
   },
   emit: role === "forward" ? emitForward : emitOuter,
 });
