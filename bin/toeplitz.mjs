@@ -18,8 +18,20 @@ function restartWith(node) {
   child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }
 
+let isUnread = false;
+
+/** Nobody reads on (`| head`): a training ends as by a signal, with a checkpoint, anything else at once. */
+function stopUnread(error) {
+  if (error.code !== "EPIPE") throw error;
+  if (isUnread) return;
+  isUnread = true;
+  if (process.listenerCount("SIGTERM") > 0) process.kill(process.pid, "SIGTERM");
+  else process.exit(128 + constants.signals.SIGPIPE);
+}
+
 async function start(entry) {
   const { main } = await import(entry.href);
+  process.stdout.on("error", stopUnread);
   process.exitCode = await main(process.argv.slice(2));
 }
 

@@ -9,13 +9,15 @@ import { inputsOf } from "./graph/graph.ts";
 import type { CompileOptions, Feeds, Session, SessionOptions } from "./graph/session.ts";
 import { nodeHost } from "./hosts/node-host.ts";
 import type * as check from "./inspect/check.ts";
+import type { MeasureOptions, NetCost } from "./inspect/measure.ts";
 import type { TracedNet } from "./inspect/summary.ts";
 import type { Net } from "./nn/scope.ts";
+import type { TracedStep } from "./nn/step.ts";
 import { algorithms } from "./targets/wasm/list.ts";
 import { type WasmSession, wasmTarget } from "./targets/wasm/session.ts";
 import type { FitResult } from "./train/fit.ts";
 import type { Model } from "./train/model.ts";
-import type { OpenNetOptions } from "./train/open-net.ts";
+import type { OpenedNet, OpenNetOptions } from "./train/open-net.ts";
 import type { RunFolder } from "./train/run-folder.ts";
 import type { FitOptions } from "./train/settings.ts";
 import type { Continuation, TrainedRun, TrainOptions, TrainRequest } from "./train/train-run.ts";
@@ -30,6 +32,8 @@ export { type ArrayExample, type ArrayParts, type ArraysOptions, arrays } from "
 export type { OpenOptions } from "./data/open.ts";
 export { readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
 export * from "./index.ts";
+export type { LayerCost, Phase, PhaseCost } from "./inspect/attribute.ts";
+export type { MeasureOptions, NetCost } from "./inspect/measure.ts";
 export { type ComplexLayer, complexLayers, type LayerStage, type StageKind } from "./inspect/stages.ts";
 export { type LayerSummary, type NetSummary, summarise } from "./inspect/summary.ts";
 export type { Ending, FitResult } from "./train/fit.ts";
@@ -124,8 +128,15 @@ export async function* labelFiles(...words: Parameters<typeof use.labelFiles>): 
 }
 
 /** A net by name, from a file, a model file or a run, traced: what `summarise` prints. */
-export const openNet = async (name: string, options: OpenNetOptions = {}): Promise<{ traced: TracedNet }> =>
+export const openNet = async (name: string, options: OpenNetOptions = {}): Promise<OpenedNet> =>
   (await import("./train/open-net.ts")).openNet(name, target, options);
+
+/**
+ * Measures what every layer of a traced net costs on this machine: multiply-adds, bytes, and time; of a training step forward, backward and update apart.
+ * Example: `const { layers } = await measureLayers(traceEvaluation(net, { batch: 8, inputs: { input: { shape: [3, 32, 32] } } }))`
+ */
+export const measureLayers = async (traced: TracedNet | TracedStep, options: MeasureOptions = {}): Promise<NetCost> =>
+  (await import("./inspect/measure.ts")).measureLayers(traced, target, options);
 
 /**
  * The plan of a net in words: for every node the algorithm, the layout, and why others refused.

@@ -32,6 +32,29 @@ export interface CompileOptions {
   readonly choices?: ChoiceRecord;
 }
 
+/** One step of a run, as planned. */
+export interface ProgramStep {
+  /** Node of the planned graph that it belongs to; null for what closes a run: states updated, results handed over. */
+  readonly node: number | null;
+  /** Id of its algorithm, or what it does beside: `convert plain -> b16`, `halo ...`, `output loss`. */
+  readonly label: string;
+  /** Of what it reads and writes, each value once. */
+  readonly bytes: number;
+  /** Runs only when a state was written. */
+  readonly isDerived: boolean;
+  /** A state that it reads or writes. */
+  readonly state?: string;
+}
+
+/** What a run consists of, and how long each part takes. */
+export interface ProgramSteps {
+  /** As planned: fused, rewritten, with the values of the graph that was compiled. */
+  readonly graph: Graph;
+  readonly list: readonly ProgramStep[];
+  /** Runs every step once, one after another on the calling thread, on the feeds of the last run, and gives the time of each, ns. */
+  time(): Float64Array;
+}
+
 /** A compiled graph. Programs of one session share its state. */
 export interface Program {
   /** Tier, algorithms and layouts of this program. */
@@ -43,6 +66,8 @@ export interface Program {
   run(feeds: Feeds, examples?: number): Promise<Outputs>;
   /** For every node: problem line, algorithm, what refused and why, layout, fusion, bytes, predicted and measured time. */
   explain(): string;
+  /** Absent where a target has no steps that can be timed. */
+  readonly steps?: ProgramSteps;
   /** Bytes that the plan takes: scratch that programs share, what is kept from run to run, feeds and results. */
   readonly plannedBytes: number;
   /** Gives its memory back to the session. */

@@ -46,7 +46,7 @@ interface Row {
 const inside = (path: string, folder: string): boolean => folder === "" || path === folder || path.startsWith(`${folder}/`);
 
 /** The longest of the paths that a path lies in. */
-function owner(path: string, paths: readonly string[]): string | undefined {
+export function owner(path: string, paths: readonly string[]): string | undefined {
   return paths.reduce<string | undefined>(
     (best, one) => (inside(path, one) && (best === undefined || one.length > best.length) ? one : best),
     undefined,

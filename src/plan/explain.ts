@@ -1,9 +1,9 @@
 import { printExpression } from "../ops/expression/print.ts";
-import type { PlannedStep } from "./buffers.ts";
 import { printChoice, type Refusal } from "./candidates.ts";
 import type { Choice } from "./choose.ts";
 import { predictMove } from "./costs.ts";
 import type { Plan } from "./plan.ts";
+import { bytesOf } from "./steps.ts";
 
 const kibibytes = (bytes: number): string =>
   bytes >= 2 ** 20 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 1024).toFixed(1)} KiB`;
@@ -36,9 +36,6 @@ export function explain(plan: Plan, measured: readonly number[] | null): string 
   if (closing.length > 0) lines.push("     updates and outputs", ...closing);
   return [...lines, ...totalLines(plan, measured, derived)].join("\n");
 }
-
-const bytesOf = ({ buffers }: Plan, { operands }: PlannedStep): number =>
-  operands.reduce((sum, { buffer }) => sum + buffers[buffer].words * 4, 0);
 
 /** What was chosen, what the others would have taken, and why some were none. */
 function choiceLines({ algorithm, layout, estimate, others, refusals }: Choice): string[] {

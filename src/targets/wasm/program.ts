@@ -1,11 +1,12 @@
 import { fail, invariant } from "../../base/errors.ts";
-import type { ChoiceRecord, Feeds, Outputs, Program } from "../../graph/session.ts";
+import type { ChoiceRecord, Feeds, Outputs, Program, ProgramSteps } from "../../graph/session.ts";
 import { chunkCount } from "../../ops/contract.ts";
 import { explain } from "../../plan/explain.ts";
 import { bufferBytes } from "../../plan/memory.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { recordOf } from "../../plan/record.ts";
 import type { Stage } from "../../plan/schedule.ts";
+import { programSteps } from "../../plan/steps.ts";
 import type { Crew, RoutineFunction } from "./crew.ts";
 import type { SessionMemory } from "./memory.ts";
 import { type Cells, Ports } from "./ports.ts";
@@ -153,6 +154,10 @@ export class WasmProgram implements Program {
   get choices(): ChoiceRecord {
     const { graph, choices, device } = this.#plan;
     return recordOf(graph, choices, device.tier);
+  }
+
+  get steps(): ProgramSteps {
+    return { graph: this.#plan.graph, list: programSteps(this.#plan), time: () => this.timeSteps() };
   }
 
   /** Runs every step once on the calling thread, and gives the time of each, ns. The feeds are what they were. */
