@@ -20,7 +20,8 @@ export interface TensorSpec {
   readonly dtype?: DType;
   /**
    * Examples are of unequal extents, up to those of the shape [channels, ...extents]: the feed `<name>.extents`, i32 [examples, axes], says how many
-   * cells each has; its cells lie at the low end of every axis, and what is beyond is not looked at. A name: they are those of that input.
+   * cells each has, at least one (`checkExtents` tells what is wrong); its cells lie at the low end of every axis, and what is beyond is not looked at. A
+   * name: they are those of that input.
    */
   readonly unequal?: boolean | string;
 }
@@ -73,6 +74,7 @@ interface Traced {
 }
 
 function trace(net: Net, options: TraceOptions, training: boolean, rename?: (parameter: string) => string): Traced {
+  if (!(Number.isInteger(options.batch) && options.batch >= 1)) fail("net", "", "batch", "a whole number of examples >= 1", options.batch);
   const tracer = new GraphTracer();
   const scope = new TracingScope(tracer, training, options.batch, rename);
   const feeds = (specs: Readonly<Record<string, TensorSpec>>): Record<string, Value> =>

@@ -28,7 +28,7 @@ interface Case {
    * What has the same bits on wasm: not sums over whole maps, whose rows are of other lengths than in the example alone, nor gradients of convolutions
    * for which another algorithm may be chosen. All when left out.
    */
-  readonly exact?: "output" | "nothing";
+  readonly exact?: "all" | "output" | "nothing";
 }
 
 /** Poolings whose regions depend on the extents of an example, its draws, or its features. */

@@ -33,7 +33,7 @@ function adaptive(room: string, input: Value, extents: number | readonly number[
   const whole = to.every((extent) => Number.isInteger(extent) && extent >= 1);
   if (!whole) fail(room, "", "extents", "whole numbers >= 1", `[${to.join(", ")}]`);
   const regions = to.map((extent, axis) => evenRegions(room, input, extent, axis));
-  return poolRegions(input, regionsOf(room, input, regions), kind);
+  return poolRegions(input, regionsOf(input, regions), kind);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { fail, Problems } from "../../base/errors.ts";
+import { Problems } from "../../base/errors.ts";
 import { windowedBy } from "../../graph/unequal.ts";
 import { outputExtent, type Padding, paddingCells, span } from "../../grid/axis.ts";
 import type { Extents, Value } from "../../ops/contract.ts";
@@ -78,40 +78,64 @@ export function pooledExtents(input: Value, axes: readonly PoolAxis[], ceil = fa
   return [null, ...left];
 }
 
-/** Whether a window holds a cell of the input. */
-const holdsCell = ({ input, kernel, dilation }: PoolAxis, start: number): boolean =>
-  Array.from({ length: kernel }, (_, tap) => start + tap * dilation).some((cell) => cell >= 0 && cell < input);
+/** First cells of the windows of an axis, in the padding perhaps. */
+export const windowStarts = ({ input, kernel, stride, dilation, low, high }: PoolAxis): number[] =>
+  Array.from({ length: Math.max(0, outputExtent(input, kernel, stride, dilation, low, high)) }, (_, output) => output * stride - low);
 
-/** Notes the extents from which on no window of an example lies wholly in padding. */
-export function needCells(input: Value, axes: readonly PoolAxis[], ceil = false): void {
-  const own = input.graph.extents(input);
-  axes.forEach((axis, i) => {
-    const extent = own?.[1 + i] ?? null;
-    if (extent === null) return;
-    const whole = (cells: number): boolean => {
-      const [shorter] = reaching([{ ...axis, input: cells }], ceil);
-      const windows = outputExtent(cells, shorter.kernel, shorter.stride, shorter.dilation, shorter.low, shorter.high);
-      // holes of dilated windows apart, the first and the last are those that reach farthest into the padding
-      const some = cells < shorter.dilation ? Array.from({ length: windows }, (_, window) => window) : [0, windows - 1];
-      return windows < 1 || some.every((window) => holdsCell(shorter, window * shorter.stride - shorter.low));
-    };
-    let least = axis.input;
-    while (least > 1 && whole(least - 1)) least--;
-    if (least > 1) input.graph.needs(extent, least);
-  });
+/** The first window that holds no cell of the input; -1 when there is none. */
+const emptyWindow = (axis: PoolAxis): number =>
+  windowStarts(axis).findIndex(
+    (start) => !Array.from({ length: axis.kernel }, (_, tap) => start + tap * axis.dilation).some((cell) => cell >= 0 && cell < axis.input),
+  );
+
+/** The least extent from which on every window holds a cell of the input. */
+function leastHeld(axis: PoolAxis, ceil: boolean): number {
+  const regular = span(axis.kernel, axis.dilation) + axis.low + axis.high;
+  let least = axis.input;
+  for (let held = 1; least > 1 && emptyWindow(reaching({ ...axis, input: least - 1 }, ceil)) < 0; held++) {
+    least--;
+    // the end of a long axis looks the same a stride further on
+    if (held >= axis.stride && least > regular) least = regular;
+  }
+  return least;
 }
 
-/** The axes with the high padding with which a last window that begins inside counts, where `ceil` says so. */
-export const reaching = (axes: readonly PoolAxis[], ceil = false): PoolAxis[] =>
-  ceil ? axes.map((axis) => ({ ...axis, high: ceilHigh(axis) })) : [...axes];
+/** The axis with the high padding with which a last window that begins inside counts, where `ceil` says so. */
+const reaching = (axis: PoolAxis, ceil: boolean): PoolAxis => (ceil ? { ...axis, high: ceilHigh(axis) } : axis);
 
-/** First cell of every window of an axis, in the padding perhaps. Throws: when the window does not fit. */
-export function windowStarts(kind: string, { input, kernel, stride, dilation, low, high }: PoolAxis, axis: number): number[] {
-  const outputs = outputExtent(input, kernel, stride, dilation, low, high);
-  if (outputs < 1) {
-    const parts = `${span(kernel, dilation)} (window ${kernel}, dilation ${dilation})`;
-    const hint = "Add padding, or make the window smaller.";
-    fail(kind, "", `window span on axis ${axis}`, `<= padded input ${low + input + high} = ${low} + ${input} + ${high}`, parts, hint);
-  }
-  return Array.from({ length: outputs }, (_, output) => output * stride - low);
+/**
+ * The windows that a pooling has, their high padding enlarged where `ceil` lets the last hang over; with `held`, each holds a cell of the input.
+ * Throws: when a window does not fit, or lies wholly in padding.
+ */
+export function fittingWindows(
+  kind: string,
+  input: Value,
+  axes: readonly PoolAxis[],
+  { ceil = false, held = true }: { readonly ceil?: boolean | undefined; readonly held?: boolean },
+): PoolAxis[] {
+  const problems = new Problems(kind);
+  const made = axes.map((axis) => reaching(axis, ceil));
+  axes.forEach(({ input: cells, kernel, dilation, low, high }, i) => {
+    const fits = problems.check(
+      windowStarts(made[i]).length > 0,
+      `window span on axis ${i}`,
+      `<= padded input ${low + cells + high} = ${low} + ${cells} + ${high}`,
+      `${span(kernel, dilation)} (window ${kernel}, dilation ${dilation})`,
+      "Add padding, or make the window smaller.",
+    );
+    if (!fits || !held) return;
+    const empty = emptyWindow(made[i]);
+    problems.check(
+      empty < 0,
+      `padding on axis ${i}`,
+      `every window to hold a cell of the ${cells} of the input`,
+      `window ${empty} wholly in padding (low ${low}, high ${high})`,
+      "Lower the padding.",
+    );
+    const extent = input.graph.extents(input)?.[1 + i] ?? null;
+    const least = extent === null ? 1 : leastHeld(axes[i], ceil);
+    if (extent !== null && least > 1) input.graph.needs(extent, least);
+  });
+  problems.throwIfAny();
+  return made;
 }

@@ -58,7 +58,7 @@ export function channelPool(pieces: number, kind: PoolKind | "stochastic" = "ave
     const draws = scope.uniform("draws", [groups, ...extents], own);
     return input.graph.unequal(own, () => {
       const apart = reshape(input, [groups, pieces, cells.length]);
-      const regions = regionsOf("channelPool", apart, [
+      const regions = regionsOf(apart, [
         { starts: [0], ends: [pieces] },
         { starts: cells, ends: cells.map((cell) => cell + 1) },
       ]);

@@ -99,6 +99,7 @@ export interface DynamicPoolOptions {
 export function dynamicPool(regions: PerAxis<number>, options: DynamicPoolOptions = {}): Layer {
   const { kind = "average", iterations = 4, sharpness = 2 } = options;
   checkSharpness("dynamicPool", sharpness);
+  if (kind !== "average" && kind !== "max") fail("dynamicPool", "", "kind", "average or max", JSON.stringify(kind));
   if (!Number.isInteger(iterations) || iterations < 0) fail("dynamicPool", "", "iterations", "a whole number >= 0", iterations);
   return layer("dynamicPool", { regions, ...options }, (input) => {
     const { channels, extents } = partsOf(input, "dynamicPool");

@@ -4,7 +4,7 @@ import type { AxisExtent, Value } from "../../ops/contract.ts";
 import { add, divide, equal, floor, less, lessEqual, minimum, multiply, reshape, subtract, sum, where } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
 import { layer, partsOf, perAxis } from "./layer.ts";
-import { needCells, type PoolOptions, poolAxes, pooledExtents, reaching, windowStarts } from "./pool-axes.ts";
+import { fittingWindows, type PoolOptions, poolAxes, pooledExtents, windowStarts } from "./pool-axes.ts";
 import { type AxisRegions, checkKind, drawFrom, type PoolKind, poolRegions, regionsOf } from "./pool-regions.ts";
 
 type PerAxis<T> = T | readonly T[];
@@ -21,13 +21,12 @@ type PerAxis<T> = T | readonly T[];
 export function stochasticPool(size: PerAxis<number>, options: Omit<PoolOptions, "dilation"> = {}): Layer {
   return layer("stochasticPool", { size, ...options }, (input, scope) => {
     const given = poolAxes("stochasticPool", input, size, options);
-    needCells(input, given, options.ceil);
-    const regions = reaching(given, options.ceil).map((axis, i) => {
-      const starts = windowStarts("stochasticPool", axis, i);
+    const regions = fittingWindows("stochasticPool", input, given, options).map((axis) => {
+      const starts = windowStarts(axis);
       return { starts, ends: starts.map((start) => start + axis.kernel) };
     });
     const extents = pooledExtents(input, given, options.ceil);
-    const found = regionsOf("stochasticPool", input, regions);
+    const found = regionsOf(input, regions);
     const draws = scope.training ? scope.uniform("draws", [input.type.shape[1], ...found.output], extents) : null;
     const drawn = drawFrom(input, found, draws);
     return input.graph.unequal(extents, () => drawn);
@@ -62,8 +61,10 @@ const mostRandom = 1024;
  * Example: `fractionalPool({ ratio: Math.SQRT2 })`
  */
 export function fractionalPool(options: FractionalPoolOptions): Layer {
-  const { kind = "max" } = options;
+  const { kind = "max", regions = "pseudorandom" } = options;
   checkKind("fractionalPool", kind);
+  if (regions !== "pseudorandom" && regions !== "random")
+    fail("fractionalPool", "", "regions", "pseudorandom or random", JSON.stringify(regions));
   return layer("fractionalPool", { ...options }, (input, scope) => {
     const made = fractions(input, options).map((wanted, axis) => {
       const extent = input.graph.extents(input)?.[1 + axis] ?? null;
@@ -75,7 +76,6 @@ export function fractionalPool(options: FractionalPoolOptions): Layer {
     const pooled = poolRegions(
       input,
       regionsOf(
-        "fractionalPool",
         input,
         made.map(({ regions }) => regions),
       ),
@@ -104,7 +104,7 @@ function fractions(input: Value, { ratio, extents, regions, overlapping = false 
     const m = countOf?.(n) ?? wanted[axis];
     const most = overlapping ? n - 1 : n;
     const made = ratio === undefined ? m : `${m} = floor(${n} / ${wanted[axis]})`;
-    const hint = overlapping ? "Overlapping regions need a cell more than there are regions." : "";
+    const hint = overlapping ? "Overlapping regions need a cell more than there are regions." : undefined;
     if (!(Number.isInteger(m) && m >= 1 && m <= most)) fail(room, "", `regions on axis ${axis}`, `1 to ${most} of ${n} cells`, made, hint);
     if (regions === "random" && m > mostRandom)
       fail(room, "", `regions on axis ${axis}`, `<= ${mostRandom} in drawn order`, m, 'Use regions: "pseudorandom".');

@@ -90,7 +90,7 @@ test("stochastic pooling: weighted mean in inference, a drawn cell in training",
   );
   wrong(
     (input) => stochasticPool(2, { padding: 3 }).apply(input, tracing(input)),
-    /stochasticPool: region 0 on axis 0: expected at least one of the cells 0 to 4 of the input; received cells -3 to -2/,
+    /stochasticPool: padding on axis 0: expected every window to hold a cell of the 5 of the input; received window 0 wholly in padding \(low 3, high 3\)/,
   );
 });
 
@@ -165,6 +165,10 @@ test("fractional pooling of means and norms, in 1 to 3 axes, with gradients", as
 });
 
 test("fractional pooling: bad input", () => {
+  wrong(
+    () => fractionalPool({ ratio: 1.5, regions: "even" as never }),
+    /fractionalPool: regions: expected pseudorandom or random; received "even"/,
+  );
   wrong((input) => fractionalPool({}).apply(input, tracing(input)), /ratio or extents: expected one of them; received none/);
   wrong(
     (input) => fractionalPool({ ratio: 0.5 }).apply(input, tracing(input)),

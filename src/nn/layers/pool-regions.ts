@@ -1,4 +1,4 @@
-import { fail } from "../../base/errors.ts";
+import { fail, invariant } from "../../base/errors.ts";
 import { call, constant, operand, type Value } from "../../ops/contract.ts";
 import { drawRegions, maxRegions, sumRegions, toWhole } from "../../ops/regions/index.ts";
 import { concat, multiply, pointwise, slice, subtract } from "../../ops.ts";
@@ -28,22 +28,15 @@ export interface Regions {
 
 const isKnown = (axis: AxisRegions): axis is Known => Array.isArray(axis.starts);
 
-/** Regions that are the same for all examples. Throws: when one holds no cell. */
-function knownRegions(room: string, input: Value, axes: readonly Known[]): Regions {
+/** Regions that are the same for all examples. */
+function knownRegions(input: Value, axes: readonly Known[]): Regions {
   const extents = input.type.shape.slice(2);
   const counted = axes.map(({ starts, ends }, axis) =>
-    starts.map((start, region) => {
-      const cells = Math.min(extents[axis], ends[region]) - Math.max(0, start);
-      if (cells < 1)
-        fail(
-          room,
-          "",
-          `region ${region} on axis ${axis}`,
-          `at least one of the cells 0 to ${extents[axis] - 1} of the input`,
-          `cells ${start} to ${ends[region] - 1}`,
-        );
-      return cells;
-    }),
+    starts.map((start, region) => Math.min(extents[axis], ends[region]) - Math.max(0, start)),
+  );
+  invariant(
+    counted.every((cells) => cells.every((count) => count >= 1)),
+    () => "regions without cells",
   );
   const table = Int32Array.from(axes.flatMap(({ starts, ends }) => [...starts, ...ends]));
   return {
@@ -54,8 +47,8 @@ function knownRegions(room: string, input: Value, axes: readonly Known[]): Regio
 }
 
 /** Regions of the input by axis; one table serves all examples where every axis is known. */
-export function regionsOf(room: string, input: Value, axes: readonly AxisRegions[]): Regions {
-  if (axes.every(isKnown)) return knownRegions(room, input, axes);
+export function regionsOf(input: Value, axes: readonly AxisRegions[]): Regions {
+  if (axes.every(isKnown)) return knownRegions(input, axes);
   const like = axes.flatMap((axis) => (isKnown(axis) ? [] : [axis.starts]))[0];
   const one = slice(like, 1, 0, 1);
   const numbers = (list: readonly number[]): Value =>

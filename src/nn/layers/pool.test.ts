@@ -78,6 +78,18 @@ test("bad input is told with its numbers", () => {
     (value) => powerPool(2, [2, 4], { dilation: 2 }).apply(value, scope),
     /powerPool: window span on axis 1: expected <= padded input 6 = 0 \+ 6 \+ 0; received 7 \(window 4, dilation 2\)/,
   );
+  wrong(
+    (value) => maxPool(9, { padding: 1 }).apply(value, scope),
+    /maxPool: window span on axis 0: expected <= padded input 7 = 1 \+ 5 \+ 1; received 9 \(window 9, dilation 1\)[^\n]*\nmaxPool: window span on axis 1/,
+  );
+  wrong(
+    (value) => averagePool(2, { padding: 3, countPadding: false }).apply(value, scope),
+    /averagePool: padding on axis 0: expected every window to hold a cell of the 5 of the input; received window 0 wholly in padding \(low 3, high 3\)/,
+  );
+  wrong(
+    () => averagePool(2, { weights: "even" as never }),
+    /averagePool: weights: expected equal, binomial or { gaussian: sigma }; received "even"/,
+  );
   wrong((value) => maxPool(2, { stride: 0 }).apply(value, scope), /maxPool: strides: expected whole numbers >= 1; received \[0, 0\]/);
   wrong(
     (value) => unpool(value, maxPoolIndices(value, 2).indices),

@@ -6,7 +6,7 @@ import { type WindowOptions, windowOperator } from "../../ops/window/index.ts";
 import { maxWindow, mean, pointwise, reshape } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
 import { type LayerWith, layer, partsOf } from "./layer.ts";
-import { needCells, type PoolAxis, type PoolOptions, poolAxes, pooledExtents, reaching, windowStarts } from "./pool-axes.ts";
+import { fittingWindows, type PoolAxis, type PoolOptions, poolAxes, pooledExtents } from "./pool-axes.ts";
 import { checkPower, meanOf, powers, products, rooted, windowSums } from "./pool-sums.ts";
 
 type PerAxis<T> = T | readonly T[];
@@ -27,7 +27,7 @@ export type MaxPool = LayerWith<PoolOptions & { readonly size: PerAxis<number> }
 /** Windows of a max pooling of this input; channels are an axis of windows of one. */
 function maxWindows(input: Value, size: PerAxis<number>, options: PoolOptions): Omit<WindowOptions, "role" | "input"> {
   const given = poolAxes("maxPool", input, size, options);
-  needCells(input, given, options.ceil);
+  fittingWindows("maxPool", input, given, options);
   const axes = [{ kernel: 1, stride: 1, dilation: 1, low: 0, high: 0 }, ...given];
   const all = (name: "kernel" | "stride" | "dilation" | "low" | "high"): number[] => axes.map((axis) => axis[name]);
   const windows = { kernel: all("kernel"), stride: all("stride"), dilation: all("dilation"), low: all("low"), high: all("high") };
@@ -150,26 +150,15 @@ function counts(
  */
 export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions = {}): Layer {
   const { weights = "equal", countPadding = true } = options;
+  if (weights !== "equal" && weights !== "binomial" && typeof weights !== "object")
+    fail("averagePool", "", "weights", "equal, binomial or { gaussian: sigma }", JSON.stringify(weights));
   if (typeof weights === "object" && !(weights.gaussian > 0 && Number.isFinite(weights.gaussian)))
     fail("averagePool", "weights", "gaussian", "a standard deviation > 0, in cells", weights.gaussian);
   return layer("averagePool", { size: extent, ...options }, (input) => {
     const given = poolAxes("averagePool", input, extent, options);
-    if (!countPadding) needCells(input, given, options.ceil);
-    const axes = reaching(given, options.ceil);
-    axes.forEach((axis, i) => {
-      windowStarts("averagePool", axis, i);
-    });
+    const axes = fittingWindows("averagePool", input, given, { ceil: options.ceil, held: !countPadding });
     const taps = axes.map((axis) => tapWeights(weights, axis.kernel));
     const counted = axes.map((axis, i) => counts(input, i, axis, countPadding ? given[i].high : null, taps[i]));
-    const empty = counted.findIndex((sums) => Array.isArray(sums) && sums.some((sum) => sum <= 0));
-    if (empty >= 0)
-      fail(
-        "averagePool",
-        "",
-        `padding on axis ${empty}`,
-        `every window to hold a cell of the ${axes[empty].input} of the input`,
-        `a window of ${axes[empty].kernel} wholly in padding ${axes[empty].low}:${axes[empty].high}`,
-      );
     // by the options alone, so that an example has the same rounding in every batch
     const even = options.ceil !== true && given.every(({ low, high }) => countPadding || low + high === 0);
     const whole = taps.reduce((product, own) => product * own.reduce((a, b) => a + b), 1);
@@ -190,10 +179,7 @@ export function powerPool(p: number, extent: PerAxis<number>, options: PoolOptio
   checkPower("powerPool", p);
   return layer("powerPool", { p, size: extent, ...options }, (input) => {
     const given = poolAxes("powerPool", input, extent, options);
-    const axes = reaching(given, options.ceil);
-    axes.forEach((axis, i) => {
-      windowStarts("powerPool", axis, i);
-    });
+    const axes = fittingWindows("powerPool", input, given, { ceil: options.ceil, held: false });
     const taps = axes.map((axis) => tapWeights("equal", axis.kernel));
     return input.graph.unequal(pooledExtents(input, given, options.ceil), () => rooted(windowSums(powers(input, p), axes, taps, 1), p));
   });

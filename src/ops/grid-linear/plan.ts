@@ -212,7 +212,8 @@ function planAxes(options: GridLinearOptions, extents: readonly number[], proble
       `${reach} (kernel ${kernel}, dilation ${dilation[i]})`,
       `Add at least ${reach - padded} cells of padding, or choose a smaller kernel or dilation.`,
     );
-    const copies = period[i] === "output" ? output : (period[i] as number);
+    // where no kernel fits, that has been said
+    const copies = period[i] === "output" ? Math.max(1, output) : (period[i] as number);
     problems.check(
       Number.isInteger(copies) && copies >= 1,
       `period ${on}`,
