@@ -109,6 +109,16 @@ export interface Fusion {
   readonly epilogue: Expression;
   /** Types of the further operands: operands 1, 2, ... of the formula. */
   readonly operands: readonly TensorType[];
+  /** Of the cells that the formula gives, the largest of every window is all that is kept. */
+  readonly pool?: PoolWindow;
+}
+
+/**
+ * Windows that lie side by side on the spatial axes: Z[c, o] = max over 0 <= t < extents of Y[c, o extents + t]. Cells behind the last whole
+ * window are left out; NaN wins over everything, and of equals the first in scan order is taken.
+ */
+export interface PoolWindow {
+  readonly extents: readonly number[];
 }
 
 /** Cells around the interior of one spatial axis. */
@@ -165,6 +175,8 @@ export interface Algorithm<P = unknown> {
   readonly rounding?: number;
   /** Cells on each spatial axis over which it spreads the rounding of one, so that the bound is that of the largest cell so near. Absent: 0. */
   readonly spread?: number;
+  /** Whether it takes a fusion with a pool. Absent: it never does, and is not asked. */
+  readonly pools?: true;
   /** What it can read and write for this plan; empty when it cannot. */
   layouts(plan: P, fusion: Fusion | null, device: Device): readonly LayoutChoice[];
   /** Why it does not take this plan, as a sentence for `explain()`; null when it does. */

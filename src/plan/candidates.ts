@@ -3,6 +3,7 @@ import type { Graph, GraphNode } from "../graph/graph.ts";
 import type { Algorithm, Device, Fusion, LayoutChoice } from "../ops/contract.ts";
 import { printExpression } from "../ops/expression/print.ts";
 import { plainLayout, printLayout } from "../ops/layout.ts";
+import { printPool } from "../ops/pool.ts";
 import { predict } from "./costs.ts";
 import { derivedValues, isAlias } from "./uses.ts";
 
@@ -41,11 +42,13 @@ const noLayout = (fusion: Fusion | null): string =>
 
 /** Layout choices that an algorithm takes; notes in `refusals` why it takes none of them. */
 export function offers(algorithm: Algorithm, plan: unknown, fusion: Fusion | null, device: Device, refusals: Refusal[]): LayoutChoice[] {
-  const layouts = algorithm.layouts(plan, fusion, device);
+  const asked = fusion?.pool === undefined || algorithm.pools === true;
+  const layouts = asked ? algorithm.layouts(plan, fusion, device) : [];
   const refuse = (why: string): void => {
     if (!refusals.some((other) => other.algorithm === algorithm.id && other.why === why)) refusals.push({ algorithm: algorithm.id, why });
   };
-  if (layouts.length === 0) refuse(algorithm.refuses(plan, anyLayout, fusion, device) ?? noLayout(fusion));
+  if (!asked) refuse("takes no pooling into its last step.");
+  else if (layouts.length === 0) refuse(algorithm.refuses(plan, anyLayout, fusion, device) ?? noLayout(fusion));
   return layouts.filter((layout) => {
     const why = algorithm.refuses(plan, layout, fusion, device);
     if (why !== null) refuse(why);
@@ -59,9 +62,12 @@ const printBlock = (block: number): string => printLayout({ block, halo: [], fil
 export const printChoice = ({ inputs, operands, outputs }: LayoutChoice): string =>
   `${[...inputs, ...operands].map(printLayout).join(", ")} -> ${outputs.map(printBlock).join(", ")}`;
 
-/** `relu(x0 + x1)`: what is fused, as problem lines print formulas. */
+/** `relu(add(0,1)), max pool 2x2`: what is fused, as problem lines print formulas. */
+export const printFusion = ({ epilogue, pool }: Fusion): string =>
+  `${printExpression(epilogue)}${pool === undefined ? "" : `, ${printPool(pool)}`}`;
+
 export const printNode = ({ operator, plan, fusion }: GraphNode): string =>
-  `${operator.line(plan)}${fusion === null ? "" : ` | ${printExpression(fusion.epilogue)} | ${fusion.operands.map(({ shape }) => shape.join("x")).join(" ")}`}`;
+  `${operator.line(plan)}${fusion === null ? "" : ` | ${printFusion(fusion)} | ${fusion.operands.map(({ shape }) => shape.join("x")).join(" ")}`}`;
 
 export const keyOf = (node: string, { algorithm, layout }: Pick<Candidate, "algorithm" | "layout">): string =>
   `${node} | ${algorithm?.id} | ${printChoice(layout)}`;

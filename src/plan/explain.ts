@@ -1,5 +1,4 @@
-import { printExpression } from "../ops/expression/print.ts";
-import { printChoice, type Refusal } from "./candidates.ts";
+import { printChoice, printFusion, type Refusal } from "./candidates.ts";
 import type { Choice } from "./choose.ts";
 import { predictMove } from "./costs.ts";
 import type { Plan } from "./plan.ts";
@@ -29,7 +28,7 @@ export function explain(plan: Plan, measured: readonly number[] | null): string 
     });
   graph.nodes.forEach((node, index) => {
     lines.push(`${String(index).padStart(4)} ${node.path === "" ? "" : `${node.path}: `}${node.operator.line(node.plan)}`);
-    if (node.fusion !== null) lines.push(`      fused: ${printExpression(node.fusion.epilogue)}`);
+    if (node.fusion !== null) lines.push(`      fused: ${printFusion(node.fusion)}`);
     lines.push(...choiceLines(choices[index]), ...stepLines(index));
   });
   const closing = stepLines(-1);

@@ -11,6 +11,7 @@ import { type Candidates, Catalogue, type Measured, offers, printNode } from "./
 import { type Choice, choose } from "./choose.ts";
 import { Lowering } from "./lower.ts";
 import { type MemoryPlan, planMemory } from "./memory.ts";
+import { fusePools } from "./pools.ts";
 import { replay } from "./record.ts";
 import { type Schedule, schedule } from "./schedule.ts";
 
@@ -72,7 +73,7 @@ export function prepare(traced: Graph, every: readonly Algorithm[], device: Devi
   // as predicted, so that the graph is the same where times were measured
   const predicted = new Catalogue(algorithms, device);
   const time = (node: GraphNode): number => Math.min(...predicted.of(node, true).list.map(({ estimate }) => estimate));
-  const graph = options.fusion === false ? pruned : gatherSums(fuse(hoist(separate(pruned, time)), accepts));
+  const graph = options.fusion === false ? pruned : fusePools(gatherSums(fuse(hoist(separate(pruned, time)), accepts)), { accepts, time });
   return { graph, candidates: new Catalogue(algorithms, device, options.measured).ofGraph(graph) };
 }
 

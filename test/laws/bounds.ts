@@ -1,5 +1,5 @@
 import { size, type TensorType } from "../../src/base/types.ts";
-import type { Algorithm, Expression, Fusion, Operator } from "../../src/ops/contract.ts";
+import type { Algorithm, Expression, Fusion, Operator, PoolWindow } from "../../src/ops/contract.ts";
 import { compile } from "../../src/ops/expression/evaluate.ts";
 import { schedule } from "../../src/ops/expression/schedule.ts";
 import type { MovePlan } from "../../src/ops/move/index.ts";
@@ -196,7 +196,40 @@ export function expectFused(
     });
     return [made];
   });
-  return { values: [values], errors };
+  const { pool } = fusion;
+  if (pool === undefined) return { values: [values], errors };
+  return {
+    values: [poolCells(values, output, pool, (best, cell) => (Number.isNaN(best) || cell <= best ? best : cell))],
+    // the largest of a window is off by no more than the cell that is off the most; what is off by NaN is NaN, and so is the window
+    errors: once(() => errors().map((cells) => poolCells(cells, output, pool, (most, error) => (error > most ? error : most)))),
+  };
+}
+
+/** Every window's cells taken together, in scan order. */
+function poolCells(
+  cells: Float64Array,
+  { shape }: TensorType,
+  { extents }: PoolWindow,
+  together: (sum: number, cell: number) => number,
+): Float64Array {
+  const windows = [1, 1, ...extents];
+  return shape.reduceRight(
+    ({ list, inner }, extent, axis) => {
+      const window = windows[axis];
+      const kept = Math.floor(extent / window);
+      const made = new Float64Array((list.length / extent) * kept);
+      for (let outer = 0; outer * kept * inner < made.length; outer++) {
+        for (let i = 0; i < kept * inner; i++) {
+          const first = (outer * extent + Math.floor(i / inner) * window) * inner + (i % inner);
+          let sum = list[first];
+          for (let tap = 1; tap < window; tap++) sum = together(sum, list[first + tap * inner]);
+          made[outer * kept * inner + i] = sum;
+        }
+      }
+      return { list: made, inner: inner * kept };
+    },
+    { list: cells, inner: 1 },
+  ).list;
 }
 
 /** Functions that give integers for integers, without rounding. */

@@ -45,5 +45,23 @@ export function fusionsFor(operator: Operator, plan: unknown): NamedFusion[] {
     of("mask of cells", times(result, first), value([1, ...extents])),
   ];
   const tile = extents.map((extent) => (extent > 2 ? 2 : 1));
-  return sameShape(tile, ones) ? list : [...list, of("tiled bias", sum(result, first), value([channels, ...tile]))];
+  const tiled = sameShape(tile, ones) ? [] : [of("tiled bias", sum(result, first), value([channels, ...tile]))];
+  return [...list, ...tiled, ...pools(list, extents)];
+}
+
+/** Some of the formulas with windows behind them: as large as tiles, larger, and of odd extents, along all axes or some. */
+function pools(formulas: readonly NamedFusion[], extents: readonly number[]): NamedFusion[] {
+  const windows = [
+    ["bias and relu", 2, 2],
+    ["sigmoid", 4, 1],
+    ["bias, residual and relu", 2, 3],
+    ["leaky, not zero at zero", 4, 2],
+    ["factor of every example", 1, 2],
+  ] as const;
+  return windows.flatMap(([name, last, others]) => {
+    const window = extents.map((extent, axis) => Math.min(extent, axis === extents.length - 1 ? last : others));
+    const own = formulas.find((formula) => formula.name === name);
+    if (own === undefined || window.every((extent) => extent === 1)) return [];
+    return [{ name: `${name}, max pool ${window.join("x")}`, fusion: { ...own.fusion, pool: { extents: window } } }];
+  });
 }

@@ -13,6 +13,7 @@ import {
   type Operator,
 } from "../../src/ops/contract.ts";
 import { printLayout } from "../../src/ops/layout.ts";
+import { pooledType } from "../../src/ops/pool.ts";
 import { arena, type CellMap, cellMap, type RoutineFunction } from "./arena.ts";
 
 /** One algorithm on one plan, alone in memory, between guard zones. */
@@ -68,7 +69,7 @@ export function runAlone<P>(trial: Trial<P>): TrialResult {
   invariant(choice !== undefined, () => `${algorithm.id} offers no layout for ${operator.line(plan)}`);
   const buffers = buffersOf(trial, choice);
   const emission = algorithm.emit(plan, buffers, fusion, device);
-  const [given, made] = [[...operator.inputs(plan), ...(fusion?.operands ?? [])], operator.outputs(plan)];
+  const [given, made] = [[...operator.inputs(plan), ...(fusion?.operands ?? [])], madeOf(trial)];
   const layouts = [...buffers.inputs, ...buffers.operands];
   const inputs = given.map((type, i) => cellMap(type, layouts[i]));
   const outputs = made.map((type, i) => cellMap(type, buffers.outputs[i]));
@@ -104,8 +105,13 @@ export function runAlone<P>(trial: Trial<P>): TrialResult {
 /** The halo that the planner gives to values of a batch with cells behind their channels. */
 const haloAxes = (type: TensorType): number => (type.batched ? Math.max(0, type.shape.length - 2) : 0);
 
-function buffersOf<P>({ operator, plan, outputHalo, inputHalo, fusion }: Trial<P>, choice: LayoutChoice): Buffers {
-  const outputs = operator.outputs(plan).map((type, i): Layout => {
+/** What the trial gives: the operator's outputs, or the largest cells of windows over them. */
+const madeOf = <P>({ operator, plan, fusion }: Trial<P>): TensorType[] =>
+  operator.outputs(plan).map((type) => pooledType(type, fusion?.pool));
+
+function buffersOf<P>(trial: Trial<P>, choice: LayoutChoice): Buffers {
+  const { operator, plan, outputHalo, inputHalo, fusion } = trial;
+  const outputs = madeOf(trial).map((type, i): Layout => {
     const block = choice.outputs[i];
     if (outputHalo === undefined) return { block, halo: [], fill: 0 };
     const { low, high, fill } = outputHalo;

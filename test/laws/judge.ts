@@ -1,8 +1,9 @@
 import { keyOf, random } from "../../src/base/random.ts";
 import { printType } from "../../src/base/types.ts";
 import type { Algorithm, Device, LayoutChoice } from "../../src/ops/contract.ts";
-import { printExpression } from "../../src/ops/expression/print.ts";
 import { printLayout } from "../../src/ops/layout.ts";
+import { pooledType } from "../../src/ops/pool.ts";
+import { printFusion } from "../../src/plan/candidates.ts";
 import { type Slack, slacken } from "./bounds.ts";
 import { type Case, type Data, endless } from "./case.ts";
 import type { NamedFusion } from "./fusions.ts";
@@ -99,7 +100,8 @@ export class Judge {
   #offers(fusion: NamedFusion | null): { accepted: LayoutChoice[]; refused: number } {
     const { plan } = this.#own;
     const given = fusion?.fusion ?? null;
-    const choices = this.#algorithm.layouts(plan, given, this.#device);
+    const asked = given?.pool === undefined || this.#algorithm.pools === true;
+    const choices = asked ? this.#algorithm.layouts(plan, given, this.#device) : [];
     const accepted = choices.filter((choice) => {
       const why = this.#algorithm.refuses(plan, choice, given, this.#device);
       if (why !== null && !/^\S.*\.$/.test(why)) this.#report("refusal", choice, [`"${why}" is no sentence`], fusion);
@@ -118,7 +120,7 @@ export class Judge {
     const formula =
       fusion === null
         ? ""
-        : ` | fused ${fusion.name}: ${printExpression(fusion.fusion.epilogue)} over ${fusion.fusion.operands.map(printType).join(" ") || "-"}`;
+        : ` | fused ${fusion.name}: ${printFusion(fusion.fusion)} over ${fusion.fusion.operands.map(printType).join(" ") || "-"}`;
     const layouts =
       choice === null ? "" : ` | ${[...choice.inputs, ...choice.operands].map(printLayout).join(" ")} -> ${choice.outputs.join(" ")}`;
     this.verdict.broken.push(
@@ -127,7 +129,7 @@ export class Judge {
   }
 
   #compare(law: string, choice: LayoutChoice, { outputs, damage }: TrialResult, data: Data, fusion: NamedFusion | null = null): void {
-    const shapes = this.#own.operator.outputs(this.#own.plan).map(({ shape }) => shape);
+    const shapes = this.#own.operator.outputs(this.#own.plan).map((type) => pooledType(type, fusion?.fusion.pool).shape);
     const { expected, bounded } = data;
     const { rounding } = this.#algorithm;
     const errors = bounded || rounding !== undefined ? this.#errors(law, choice, data, fusion === null ? this.#algorithm : {}) : null;

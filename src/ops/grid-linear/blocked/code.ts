@@ -62,12 +62,15 @@ export const headWords = (code: GatherCode): number => head.words + 2 * streamsO
 export const phaseWords = (code: GatherCode): number => phaseHead.words + 4 * streamsOf(code);
 
 /** Operands of the routine: source, panels, result, record, then the fused ones. */
+export const sourceOperand = 0;
+export const panelsOperand = 1;
+export const resultOperand = 2;
 export const recordOperand = 3;
 export const firstFused = 4;
 
 /** Table position of each stream: source, result, moving operands. */
 export const streamOperands = (code: GatherCode): number[] => [
-  0,
-  2,
+  sourceOperand,
+  resultOperand,
   ...code.fused.flatMap(({ moves }, i) => (moves ? [firstFused + i] : [])),
 ];

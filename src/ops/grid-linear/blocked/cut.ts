@@ -109,35 +109,36 @@ function cutSizes(sizes: Sizes, cells: number): { cut: Cut; ns: number } {
 }
 
 /** Cuts a problem for a source of that layout and results of so many lanes, with or without its borders apart. */
-export function cutGather(whole: GatherProblem, layout: Layout, lanes: number, device: Device): CutProblem {
-  const { plan, result } = whole;
-  const [channels, own] = [whole.source.shape[1] / plan.groups, tileCells(device)];
-  const source = place(whole.source, layout);
+export const cutGather = (whole: GatherProblem, layout: Layout, lanes: number, device: Device): CutProblem =>
+  splits(whole)
+    .map((problem) => cutAsIs(problem, layout, lanes, device))
+    .reduce((best, next) => (next.ns < best.ns * 0.98 ? next : best));
+
+/** Cuts a problem with its sweeps as they are. */
+export function cutAsIs(problem: GatherProblem, layout: Layout, lanes: number, device: Device): CutProblem {
+  const { plan, result, sweeps } = problem;
+  const [channels, own] = [problem.source.shape[1] / plan.groups, tileCells(device)];
+  const source = place(problem.source, layout);
   const blocks = Math.ceil(result.shape[1] / lanes);
   // rows of the map that a stride leaps over are not read
-  const tapsOf = (sweeps: readonly Sweep[]): number => sweeps.reduce((sum, { taps }) => sum + taps.length, 0);
-  const read = whole.sweeps.slice(0, -1).reduce((share, list) => share * Math.min(1, tapsOf(list) / list[0].stride), 1);
-  const kernelTaps = pairFloats(plan);
-  const cells = size(result.shape.slice(2));
-  const found = splits(whole).map((problem): CutProblem => {
-    const phases = product(problem.sweeps).map((phase) => ({
-      cells: size(phase.map(({ count }) => count)),
-      steps: channels * size(phase.map(({ taps }) => taps.length)),
-    }));
-    const blockNs = (examples: number): number =>
-      phases.reduce((sum, phase) => {
-        const tiles = tiled(Math.max(1, Math.round(phase.cells * examples)), own);
-        return sum + phaseNs + tiles.tiles * tileNs + (tiles.cells * phase.steps * lanes) / rateOf(device, lanes);
-      }, 0);
-    const sizes: Sizes = {
-      examples: plan.examples,
-      blocks,
-      worth: isHalf(result.shape[1], lanes) ? blocks - 0.5 : blocks,
-      panelBytes: channels * kernelTaps * lanes * 4,
-      sourceBytes: (source.exampleStride * 4 * read) / plan.groups,
-      blockNs,
-    };
-    return { problem, ...cutSizes(sizes, cells) };
-  });
-  return found.reduce((best, next) => (next.ns < best.ns * 0.98 ? next : best));
+  const tapsOf = (list: readonly Sweep[]): number => list.reduce((sum, { taps }) => sum + taps.length, 0);
+  const read = sweeps.slice(0, -1).reduce((share, list) => share * Math.min(1, tapsOf(list) / list[0].stride), 1);
+  const phases = product(sweeps).map((phase) => ({
+    cells: size(phase.map(({ count }) => count)),
+    steps: channels * size(phase.map(({ taps }) => taps.length)),
+  }));
+  const blockNs = (examples: number): number =>
+    phases.reduce((sum, phase) => {
+      const tiles = tiled(Math.max(1, Math.round(phase.cells * examples)), own);
+      return sum + phaseNs + tiles.tiles * tileNs + (tiles.cells * phase.steps * lanes) / rateOf(device, lanes);
+    }, 0);
+  const sizes: Sizes = {
+    examples: plan.examples,
+    blocks,
+    worth: isHalf(result.shape[1], lanes) ? blocks - 0.5 : blocks,
+    panelBytes: channels * pairFloats(plan) * lanes * 4,
+    sourceBytes: (source.exampleStride * 4 * read) / plan.groups,
+    blockNs,
+  };
+  return { problem, ...cutSizes(sizes, size(result.shape.slice(2))) };
 }

@@ -8,13 +8,18 @@ import { emitShare } from "../tiles/share.ts";
 import { type GatherCode, head, headWords, phaseHead, phaseWords, recordOperand } from "./code.ts";
 import { emitTiles } from "./tile.ts";
 
-export function gatherRoutine(code: GatherCode, tier: string): Routine {
+export const gatherRoutine = (code: GatherCode, tier: string): Routine => ({
+  key: `grid-linear gather | ${printCode(code)} | ${tier}`,
+  build: (module) => buildGather(module, code),
+});
+
+/** For routine keys. */
+export function printCode(code: GatherCode): string {
   const bodies = code.bodies.map(({ channels, channelStep, offsets }) => `${channels}c${channelStep}t${offsets.join(",")}`).join("+");
-  const key = `grid-linear gather | ${code.lanes}x${code.cells}x${code.sets} ${bodies}${code.spare ? " spare" : ""}${code.half ? " half" : ""}${code.fetch ? " fetch" : ""} | ${printFused(code.epilogue, code.fused)} | ${tier}`;
-  return { key, build: (module) => buildGather(module, code) };
+  return `${code.lanes}x${code.cells}x${code.sets} ${bodies}${code.spare ? " spare" : ""}${code.half ? " half" : ""}${code.fetch ? " fetch" : ""} | ${printFused(code.epilogue, code.fused)}`;
 }
 
-function buildGather(module: ModuleBuilder, code: GatherCode): number {
+export function buildGather(module: ModuleBuilder, code: GatherCode): number {
   const parameters = Array.from({ length: 7 }, () => "i32" as const);
   const tiles = (own: GatherCode): Tiles => {
     const tile = (cells: number): number => module.function(parameters, [], (f) => emitTiles(f, own, cells));

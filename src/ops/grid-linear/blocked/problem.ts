@@ -1,14 +1,14 @@
 import { size, type TensorType } from "../../../base/types.ts";
 import type { Buffers, Device, Emission, Fusion, Layout, LayoutChoice, Programs } from "../../contract.ts";
 import { blockedLayout, place, plainLayout, preferredBlock } from "../../layout.ts";
-import { type GatherProblem, haloOf, tileCells } from "../gather.ts";
+import { type GatherProblem, haloOf } from "../gather.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
-import { fusedLayouts, fusedOperand } from "../tiles/fused.ts";
-import type { GatherCode } from "./code.ts";
-import { cutGather, isHalf } from "./cut.ts";
+import { fusedLayouts } from "../tiles/fused.ts";
+import { cutBands, emitBands, refusesBands } from "./bands.ts";
+import { cutGather } from "./cut.ts";
 import { gatherRoutine } from "./gather-routine.ts";
 import { packRecord, packStep, panelBytes } from "./pack.ts";
-import { bodiesOf, gatherRecord, layOut, phasesOf } from "./record.ts";
+import { gatherCode, gatherRecord, layOut, phasesOf } from "./record.ts";
 
 /** Why blocks do not fit the plan at all; null when they do. */
 export function refusesBlocks(plan: GridLinearPlan): string | null {
@@ -48,7 +48,7 @@ function blockPairs({ plan, source, result }: GatherProblem, device: Device): [n
 }
 
 export function gatherLayouts(problem: GatherProblem, fusion: Fusion | null, device: Device): LayoutChoice[] {
-  if (refusesGather(problem.plan) !== null) return [];
+  if (refusesGather(problem.plan) !== null || refusesBands(problem, fusion) !== null) return [];
   const halo = problem.sweeps.map((sweeps, axis) => haloOf(sweeps, problem.source.shape[axis + 2]));
   const { source, result } = problem;
   return blockPairs(problem, device).flatMap(([from, to]) =>
@@ -76,22 +76,13 @@ function inBlocks(layout: Layout, type: TensorType, device: Device): Layout {
 const fetchCells = 256;
 
 export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusion | null, device: Device): Emission {
+  if (fusion?.pool !== undefined) return emitBands(whole, buffers, { ...fusion, pool: fusion.pool }, device);
   const source = inBlocks(buffers.inputs[1], whole.source, device);
   const result = place(whole.result, inBlocks(buffers.outputs[0], whole.result, device));
   const { problem, cut } = cutGather(whole, source, result.block, device);
   const at = layOut(problem, phasesOf(problem), place(whole.source, source), result);
-  const code: GatherCode = {
-    lanes: result.block,
-    cells: tileCells(device),
-    sets: device.wide && result.block === 8 ? 2 : 1,
-    bodies: bodiesOf(at),
-    spare: result.channels % result.block !== 0,
-    half: isHalf(result.channels, result.block),
-    fetch: result.blocks > 1 && (size(problem.result.shape.slice(2)) * cut.group) / cut.parts <= fetchCells,
-    fma: device.fma,
-    fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
-    epilogue: fusion?.epilogue ?? null,
-  };
+  const fetch = result.blocks > 1 && (size(problem.result.shape.slice(2)) * cut.group) / cut.parts <= fetchCells;
+  const code = gatherCode(at, fusion, fetch, device);
   return {
     temporaries: [at.packing.panels * panelBytes(at.packing)],
     constants: [packRecord(at.packing), gatherRecord(at, code, cut, buffers.operands, fusion)],
@@ -118,9 +109,17 @@ export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusio
 }
 
 /** Predicted time of one thread, ns: lanes that are filled in vain cost as much as others. */
-export function gatherTime(problem: GatherProblem, choice: LayoutChoice, device: Device, programs: Programs): number {
+export function gatherTime(
+  problem: GatherProblem,
+  choice: LayoutChoice,
+  fusion: Fusion | null,
+  device: Device,
+  programs: Programs,
+): number {
   const packing = programs === "inference" ? 0 : 1000 + size(typesOf(problem.plan).kernel.shape) * 0.6;
   const source = inBlocks(choice.inputs[1], problem.source, device);
   const { block } = inBlocks(blockedLayout(choice.outputs[0]), problem.result, device);
-  return 1000 + packing + cutGather(problem, source, block, device).ns;
+  const pool = fusion?.pool;
+  const { ns } = pool === undefined ? cutGather(problem, source, block, device) : cutBands(problem, source, block, pool, device);
+  return 1000 + packing + ns;
 }

@@ -1,10 +1,10 @@
 import { size } from "../../../base/types.ts";
-import type { Fusion, Layout } from "../../contract.ts";
+import type { Device, Fusion, Layout } from "../../contract.ts";
 import type { Placement } from "../../layout.ts";
-import { type GatherProblem, pairFloats, product, type Sweep, type SweepTap } from "../gather.ts";
-import { fusedPlace } from "../tiles/fused.ts";
+import { type GatherProblem, pairFloats, product, type Sweep, type SweepTap, tileCells } from "../gather.ts";
+import { fusedOperand, fusedPlace } from "../tiles/fused.ts";
 import { type Body, type GatherCode, head, headWords, phaseHead, phaseWords, streamsOf } from "./code.ts";
-import type { Cut } from "./cut.ts";
+import { type Cut, isHalf } from "./cut.ts";
 import { type Packing, panelBytes } from "./pack.ts";
 
 /** One combination of the axes' sweeps, with its taps in the order of rising offsets. */
@@ -83,11 +83,28 @@ export function layOut(problem: GatherProblem, phases: readonly Phase[], source:
   return { problem, phases, source, result, unit, channelStep: plain ? 4 * source.blockStride : 4, full, rest, slots, packing };
 }
 
+/** What the code of the main step depends on. */
+export function gatherCode(at: LaidOut, fusion: Fusion | null, fetch: boolean, device: Device): GatherCode {
+  const { problem, result } = at;
+  return {
+    lanes: result.block,
+    cells: tileCells(device),
+    sets: device.wide && result.block === 8 ? 2 : 1,
+    bodies: bodiesOf(at),
+    spare: result.channels % result.block !== 0,
+    half: isHalf(result.channels, result.block),
+    fetch,
+    fma: device.fma,
+    fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
+    epilogue: fusion?.epilogue ?? null,
+  };
+}
+
 /** Steps of a turn at most: their code should not crowd the first cache. */
 const mostSteps = 32;
 
 /** Turns of the inner loop: as many taps as every phase can take at a time, in equal steps. */
-export function bodiesOf(at: LaidOut): Body[] {
+function bodiesOf(at: LaidOut): Body[] {
   const { phases, unit, channelStep, full, rest } = at;
   const body = (channels: number): Body => {
     for (let taps = Math.floor(mostSteps / channels); taps > 1; taps--) {

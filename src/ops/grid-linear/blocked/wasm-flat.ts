@@ -3,6 +3,7 @@ import { plainLayout, preferredBlock } from "../../layout.ts";
 import { forwardSweeps, type GatherProblem, gatherProblem, haloOf, inputSweeps } from "../gather.ts";
 import type { GridLinearPlan } from "../plan.ts";
 import { fusedLayouts } from "../tiles/fused.ts";
+import { refusesBands } from "./bands.ts";
 import { emitGather, gatherTime, refusesBlocks } from "./problem.ts";
 
 /** Source channels of a group up to which a plain source is read as it is. */
@@ -23,9 +24,12 @@ function unfit(plan: GridLinearPlan, role: GatherRole): string | null {
 const flat = (role: GatherRole): Algorithm<GridLinearPlan> => ({
   id: `wasm-grid-linear-${role}-flat`,
   operator: "grid-linear",
+  pools: true,
   layouts: (plan, fusion, device) => {
     if (unfit(plan, role) !== null) return [];
-    const { source, result, sweeps } = problemOf(plan, role);
+    const problem = problemOf(plan, role);
+    if (refusesBands(problem, fusion) !== null) return [];
+    const { source, result, sweeps } = problem;
     const halo = sweeps.map((list, axis) => haloOf(list, source.shape[axis + 2]));
     const perGroup = result.shape[1] / plan.groups;
     const whole = (device.wide ? [16, 8] : [8]).filter((block) => perGroup % block === 0);
@@ -39,7 +43,7 @@ const flat = (role: GatherRole): Algorithm<GridLinearPlan> => ({
     );
   },
   refuses: (plan) => unfit(plan, role),
-  estimate: (plan, choice, _, device, programs = "training") => gatherTime(problemOf(plan, role), choice, device, programs),
+  estimate: (plan, choice, fusion, device, programs = "training") => gatherTime(problemOf(plan, role), choice, fusion, device, programs),
   emit: (plan, buffers, fusion, device) => emitGather(problemOf(plan, role), buffers, fusion, device),
 });
 

@@ -12,8 +12,9 @@ const problemOf = (plan: GridLinearPlan): GatherProblem => gatherProblem(plan, "
 export const inputBlocked: Algorithm<GridLinearPlan> = {
   id: "wasm-grid-linear-input-blocked",
   operator: "grid-linear",
+  pools: true,
   layouts: (plan, fusion: Fusion | null, device: Device) => (plan.role === "input" ? gatherLayouts(problemOf(plan), fusion, device) : []),
   refuses: (plan) => (plan.role === "input" ? refusesGather(plan) : "computes role input only."),
-  estimate: (plan, choice, _, device, programs = "training") => gatherTime(problemOf(plan), choice, device, programs),
+  estimate: (plan, choice, fusion, device, programs = "training") => gatherTime(problemOf(plan), choice, fusion, device, programs),
   emit: (plan, buffers, fusion, device) => emitGather(problemOf(plan), buffers, fusion, device),
 };

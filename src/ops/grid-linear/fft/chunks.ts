@@ -3,7 +3,7 @@ import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import type { Routine } from "../../contract.ts";
 import { printFused } from "../tiles/fused.ts";
 import { emitShare } from "../tiles/share.ts";
-import { takeSlot } from "../winograd/chunks.ts";
+import { takeSlot } from "../tiles/slots.ts";
 import { countDown, type FftCode, type FftWord, operandAt, scratchBytes, streamWord, tableAt, tileWord, tileWords, word } from "./code.ts";
 import { addDense, addEach, mostTiles } from "./product.ts";
 import { addJoin, addSplit } from "./split.ts";

@@ -3,7 +3,7 @@ import type { Buffers, Device, Emission, Fusion, OperandRef, StepSpec } from "..
 import { type Placement, place } from "../../layout.ts";
 import { type Packing, packRecord, packStep, panelBytes } from "../blocked/pack.ts";
 import { fusedOperand, fusedPlace } from "../tiles/fused.ts";
-import { freeSlots, markBytes, mostSlots } from "../winograd/chunks.ts";
+import { freeSlots, markBytes, mostSlots } from "../tiles/slots.ts";
 import { oddLines } from "../winograd/emit.ts";
 import { fftRoutine, type Stage } from "./chunks.ts";
 import { type FftCode, fftRecord, type Stream, type Tile } from "./code.ts";

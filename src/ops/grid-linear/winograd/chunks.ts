@@ -3,31 +3,12 @@ import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import type { Routine } from "../../contract.ts";
 import { printFused } from "../tiles/fused.ts";
 import { emitShare } from "../tiles/share.ts";
+import { takeSlot } from "../tiles/slots.ts";
 import { operandAt, planesOf, type WinogradCode, word } from "./code.ts";
 import { addKernel } from "./kernel.ts";
 import { addProducts } from "./product.ts";
 import { addResult } from "./result.ts";
 import { addSource } from "./source.ts";
-
-/** Bytes from one slot's mark to the next: a cache line, so that threads do not share one. */
-export const markBytes = 64;
-
-/** More threads than this wait for one another. */
-export const mostSlots = 16;
-
-/** Marks every slot of the scratch as free. */
-export const freeSlots: Routine = {
-  key: "grid-linear winograd free slots",
-  build: (module) =>
-    module.function(["i32", "i32", "i32", "i32"], [], (f) => {
-      const [table] = f.parameters;
-      for (let slot = 0; slot < mostSlots; slot++)
-        f.get(table)
-          .memory("i32.load")
-          .i32(0)
-          .memory("i32.store", slot * markBytes);
-    }),
-};
 
 /**
  * What a chunk does with its tiles and result blocks: all of it, with values of its own in a slot of the scratch; or only the source
@@ -36,9 +17,11 @@ export const freeSlots: Routine = {
 export type Stage = "whole" | "values" | "products";
 
 export function winogradRoutine(code: WinogradCode, stage: Stage, tier: string): Routine {
-  const { form, rank, from, lanes, rows, rest, spare, own, epilogue, fused } = code;
+  const { form, rank, from, lanes, rows, rest, pool, spare, own, epilogue, fused } = code;
+  const windows = [pool.slices, pool.rows, pool.cells];
+  const kept = windows.some((extent) => extent > 1) ? ` max pool ${windows.join("x")}` : "";
   const source = `${form.points.join(",")} ${rank}d ${from}`;
-  const result = `${lanes}x${rows} rest ${rest}${spare ? " spare" : ""}${own ? " own" : ""} | ${printFused(epilogue, fused)}`;
+  const result = `${lanes}x${rows} rest ${rest}${kept}${spare ? " spare" : ""}${own ? " own" : ""} | ${printFused(epilogue, fused)}`;
   return {
     key: `grid-linear winograd ${stage} | ${source}${stage === "values" ? "" : ` ${result}`} | ${tier}`,
     build: (module) => buildChunks(module, code, stage),
@@ -51,10 +34,11 @@ function buildChunks(module: ModuleBuilder, code: WinogradCode, stage: Stage): n
   return module.function(["i32", "i32", "i32", "i32"], [], (f) => emitChunks(f, code, { source, after, shared: stage !== "whole" }));
 }
 
-/** Functions that come after the source transform; `kernel` and `more` where chunks transform their own kernels. */
+/** Functions that come after the source transform, with `further` where windows have several slices; `kernel` and `more` where chunks transform their own kernels. */
 interface After {
   readonly products: number;
   readonly result: number;
+  readonly further: number;
   readonly kernel: number;
   readonly more: number;
 }
@@ -62,6 +46,7 @@ interface After {
 const addAfter = (module: ModuleBuilder, code: WinogradCode): After => ({
   products: addProducts(module, code),
   result: addResult(module, code),
+  further: code.pool.slices > 1 ? addResult(module, code, true) : 0,
   kernel: code.own ? addKernel(module, code) : 0,
   more: code.own ? addProducts(module, code, true) : 0,
 });
@@ -127,19 +112,6 @@ function emitChunks(f: FunctionBuilder, code: WinogradCode, { source, after, sha
       f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
     });
     f.get(mark).i32(0).memory("i32.atomic.store");
-  });
-}
-
-/** Takes the first slot that no other thread works in, of so many; which one it is has no influence on results. Its mark set to zero frees it. */
-export function takeSlot(f: FunctionBuilder, marks: () => void, slots: () => void, { mark, slot }: { mark: Local; slot: Local }): void {
-  f.i32(-1).set(slot);
-  f.loop((again) => {
-    f.get(slot).i32(1).op("i32.add");
-    slots();
-    f.op("i32.rem_u").set(slot);
-    marks();
-    f.get(slot).i32(markBytes).op("i32.mul", "i32.add").tee(mark);
-    f.i32(1).memory("i32.atomic.rmw.xchg").branchIf(again);
   });
 }
 
@@ -228,7 +200,13 @@ function emitPasses(f: FunctionBuilder, code: WinogradCode, chunk: Chunk, after:
       f.get(at).set(target);
       f.i32(0).set(slice);
       f.loop((onward) => {
-        f.get(table).get(target).get(lines).get(first).get(from).get(tiles).get(block).get(slice).call(after.result);
+        const result = (index: number) => (): void =>
+          void f.get(table).get(target).get(lines).get(first).get(from).get(tiles).get(block).get(slice).call(index);
+        if (code.pool.slices === 1) result(after.result)();
+        else {
+          f.get(slice).i32(code.pool.slices).op("i32.rem_u");
+          f.if(result(after.further), result(after.result));
+        }
         f.get(target)
           .get(tiles)
           .i32(4 * code.lanes)

@@ -2,6 +2,7 @@ import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { Expression } from "../../contract.ts";
 import type { FusedOperand } from "../tiles/fused.ts";
 import { type Form, spanOf, tileOf } from "./lines.ts";
+import type { Pool } from "./problem.ts";
 
 /** What the emitted code of a Winograd convolution depends on; all geometry is in the record. */
 export interface WinogradCode {
@@ -15,6 +16,8 @@ export interface WinogradCode {
   readonly rows: number;
   /** Columns of the last tile of a row, when it is not whole; otherwise 0. */
   readonly rest: number;
+  /** Windows of which the largest cell alone is stored: tiles consist of whole ones, and their slices come one after the other. */
+  readonly pool: Pool;
   /** Chunks transform the kernel that they need, so that it comes from their own cache. */
   readonly own: boolean;
   /** The last block of result channels has spare lanes. */

@@ -5,12 +5,13 @@ import { type Packing, packRecord, packStep, panelBytes } from "../blocked/pack.
 import { roundUp } from "../gather.ts";
 import { fusedOperand, fusedPlace } from "../tiles/fused.ts";
 import { mostRows } from "../tiles/outer.ts";
-import { freeSlots, markBytes, mostSlots, type Stage, winogradRoutine } from "./chunks.ts";
+import { freeSlots, markBytes, mostSlots } from "../tiles/slots.ts";
+import { type Stage, winogradRoutine } from "./chunks.ts";
 import { planesOf, type StreamRecord, spanRows, tileRows, type WinogradCode, winogradRecord } from "./code.ts";
 import { blocksOf, type Cut, cutOf } from "./cut.ts";
 import { kernelLineBytes, kernelRecord, kernelStep } from "./kernel.ts";
 import { spanOf, tileOf } from "./lines.ts";
-import { sourceSlices, tilesOf, tilesOn, type WinogradProblem } from "./problem.ts";
+import { type Pool, sourceSlices, tilesOf, tilesOn, type WinogradProblem } from "./problem.ts";
 
 /** Everything that was worked out about one emission. */
 interface LaidOut {
@@ -30,7 +31,7 @@ interface LaidOut {
 }
 
 function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | null, device: Device): LaidOut {
-  const [source, result] = [place(problem.source, buffers.inputs[1]), place(problem.result, buffers.outputs[0])];
+  const [source, result] = [place(problem.source, buffers.inputs[1]), place(problem.kept, buffers.outputs[0])];
   const cut = cutOf(problem, blocksOf(problem, source.block, result.block), device);
   const code: WinogradCode = {
     form: problem.form,
@@ -38,12 +39,13 @@ function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | nul
     from: source.block,
     lanes: result.block,
     rows: mostRows(device, result.block),
-    rest: result.extents[result.extents.length - 1] % tileOf(problem.form),
+    rest: (problem.result.shape.at(-1) ?? 0) % tileOf(problem.form),
+    pool: problem.pool,
     own: cut.ownBlocks > 0,
     spare: result.channels % result.block !== 0,
     fma: device.fma,
     wide: device.wide,
-    fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.result) ?? { splat: false, moves: true }),
+    fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.whole) ?? { splat: false, moves: true }),
     epilogue: fusion?.epilogue ?? null,
   };
   const groups = Math.ceil(problem.plan.examples / cut.group);
@@ -121,13 +123,14 @@ function slotOf(problem: WinogradProblem, code: WinogradCode, cut: Cut, { source
 /** Where the tiles lie in source, result and fused operands. */
 function streamsOf({ problem, source, result }: LaidOut, buffers: Buffers, fusion: Fusion | null): StreamRecord[] {
   const tile = tileOf(problem.form);
-  const stream = (origin: number, strides: readonly number[], example: number, block: number): StreamRecord => {
+  const every: Pool = { slices: 1, rows: 1, cells: 1 };
+  const stream = (origin: number, strides: readonly number[], example: number, block: number, pool = every): StreamRecord => {
     const [slice, row, cell] = [0, 0, ...strides].slice(-3).map((stride) => 4 * stride);
     const [outer, down] = problem.rank === 1 ? [row, 0] : [slice, row];
     return {
       origin: 4 * origin,
-      across: tile * cell,
-      down: tile * down,
+      across: (tile / pool.cells) * cell,
+      down: (tile / pool.rows) * down,
       example: 4 * example,
       row: down,
       cell,
@@ -138,9 +141,9 @@ function streamsOf({ problem, source, result }: LaidOut, buffers: Buffers, fusio
   const origin = problem.low.reduce((sum, cells, axis) => sum - cells * source.strides[axis], source.origin);
   return [
     stream(origin, source.strides, source.exampleStride, source.blockStride),
-    stream(result.origin, result.strides, result.exampleStride, result.blockStride),
+    stream(result.origin, result.strides, result.exampleStride, result.blockStride, problem.pool),
     ...(fusion?.operands ?? []).map((type, i) => {
-      const at = fusedPlace(type, buffers.operands[i], problem.result, result.block);
+      const at = fusedPlace(type, buffers.operands[i], problem.whole, result.block);
       return stream(at.origin, at.strides, at.exampleStride, at.blockStride);
     }),
   ];
@@ -148,8 +151,8 @@ function streamsOf({ problem, source, result }: LaidOut, buffers: Buffers, fusio
 
 function recordOf(at: LaidOut, streams: readonly StreamRecord[], each: number, parts: number): Int32Array {
   const { problem, code, cut, source, result, packing, slot, slots, panel } = at;
-  const [last, before] = [result.extents[result.extents.length - 1], problem.rank > 1 ? result.extents[result.extents.length - 2] : null];
-  const down = before === null ? 1 : tilesOn(before, problem.form);
+  const [before, last] = problem.result.shape.slice(-2);
+  const down = problem.rank === 1 ? 1 : tilesOn(before, problem.form);
   return winogradRecord(
     code,
     {
@@ -162,7 +165,7 @@ function recordOf(at: LaidOut, streams: readonly StreamRecord[], each: number, p
       across: tilesOn(last, problem.form),
       down,
       tiles: tilesOf(problem),
-      lastRows: before === null ? 1 : before - (down - 1) * tileOf(problem.form),
+      lastRows: problem.rank === 1 ? 1 : before - (down - 1) * tileOf(problem.form),
       sourceBlocks: source.blocks,
       slices: problem.slices.count,
       sourceSlices: sourceSlices(problem.slices),

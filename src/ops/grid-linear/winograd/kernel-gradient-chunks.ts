@@ -1,7 +1,7 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
 import type { Device, Routine } from "../../contract.ts";
-import { takeSlot } from "./chunks.ts";
+import { takeSlot } from "../tiles/slots.ts";
 import { type GradientCode, planesOf, type Side } from "./kernel-gradient-code.ts";
 import { addCollect, addProducts } from "./kernel-gradient-sums.ts";
 import { addTransform } from "./kernel-gradient-transform.ts";

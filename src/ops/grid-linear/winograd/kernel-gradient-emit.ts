@@ -5,7 +5,7 @@ import { refusesBlocks } from "../blocked/problem.ts";
 import { roundUp } from "../gather.ts";
 import { type KernelSum, sumRecord, sumStep } from "../kernel/sum.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
-import { freeSlots, markBytes, mostSlots } from "./chunks.ts";
+import { freeSlots, markBytes, mostSlots } from "../tiles/slots.ts";
 import { oddLines } from "./emit.ts";
 import { sumsRoutine, valuesRoutine } from "./kernel-gradient-chunks.ts";
 import { type GradientCode, planesOf, type Side, tapsOf } from "./kernel-gradient-code.ts";

@@ -1,6 +1,7 @@
 import { size, type TensorType } from "../../../base/types.ts";
 import type { Device, Fusion, LayoutChoice, Margin } from "../../contract.ts";
 import { blockedLayout, plainLayout, preferredBlock } from "../../layout.ts";
+import { pooledType } from "../../pool.ts";
 import { refusesBlocks } from "../blocked/problem.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
 import { fusedLayouts } from "../tiles/fused.ts";
@@ -14,12 +15,24 @@ export interface WinogradProblem {
   readonly plan: GridLinearPlan;
   readonly form: Form;
   readonly source: TensorType;
+  /** The cells that are computed: all of the operator's, or those in whole windows. */
   readonly result: TensorType;
+  /** The operator's result, which fused operands stand beside, and the type of what is kept of it. */
+  readonly whole: TensorType;
+  readonly kept: TensorType;
+  /** Windows of which the largest cell alone is kept: slices, rows and cells; all 1 where every cell is. */
+  readonly pool: Pool;
   /** Axes that are transformed. */
   readonly rank: 1 | 2;
   /** Result cell i of an axis gathers source cells from i - low on. */
   readonly low: readonly number[];
   readonly slices: Slices;
+}
+
+export interface Pool {
+  readonly slices: number;
+  readonly rows: number;
+  readonly cells: number;
 }
 
 /** Slices of a result, each summed over `taps` source slices that lie `dilation` apart. */
@@ -33,16 +46,24 @@ export interface Slices {
 export const sourceSlices = ({ count, taps, dilation }: Slices): number => count + (taps - 1) * dilation;
 
 /** Forward gathers inputs; the input gradient gathers output gradients by the kernel turned around, with channels exchanged. */
-export function winogradProblem(plan: GridLinearPlan, form: Form): WinogradProblem {
+export function winogradProblem(plan: GridLinearPlan, form: Form, fusion: Fusion | null): WinogradProblem {
   const { input, output } = typesOf(plan);
   const forward = plan.role === "forward";
-  const [source, result] = forward ? [input, output] : [output, input];
+  const [source, whole] = forward ? [input, output] : [output, input];
+  const windows = fusion?.pool?.extents ?? plan.axes.map(() => 1);
+  const kept = pooledType(whole, fusion?.pool);
+  const result = { ...whole, shape: kept.shape.map((extent, axis) => (axis < 2 ? extent : extent * windows[axis - 2])) };
   const low = plan.axes.map((axis) => (forward ? axis.low : (axis.kernel - 1) * axis.dilation - axis.low));
   const rank = transformedAxes(plan) === 1 ? 1 : 2;
   const outer = plan.axes.length > rank ? plan.axes[0] : { kernel: 1, dilation: 1 };
   const slices = { count: plan.axes.length > rank ? result.shape[2] : 1, taps: outer.kernel, dilation: outer.dilation };
-  return { plan, form, source, result, rank, low, slices };
+  const [outermost, middle, cells] = [1, 1, ...windows].slice(-3);
+  const pool = rank === 1 ? { slices: middle, rows: 1, cells } : { slices: outermost, rows: middle, cells };
+  return { plan, form, source, result, whole, kept, pool, rank, low, slices };
 }
+
+/** Whether tiles consist of whole windows. */
+const holdsWindows = ({ pool, form }: WinogradProblem): boolean => tileOf(form) % pool.rows === 0 && tileOf(form) % pool.cells === 0;
 
 /** How many of the last axes have 3 taps in a row: at most two. */
 function transformedAxes({ axes }: GridLinearPlan): number {
@@ -80,7 +101,8 @@ function haloOf({ source, result, rank, low, form, slices }: WinogradProblem): M
 
 export function winogradLayouts(problem: WinogradProblem, fusion: Fusion | null, device: Device): LayoutChoice[] {
   const [from, to] = [problem.source, problem.result].map(({ shape }) => preferredBlock(shape[1], device.wide));
-  return fusedLayouts(fusion, problem.result, to).map((operands) => ({
+  if (!holdsWindows(problem)) return [];
+  return fusedLayouts(fusion, problem.whole, to).map((operands) => ({
     inputs: [plainLayout, blockedLayout(from, haloOf(problem))],
     operands,
     outputs: [to],

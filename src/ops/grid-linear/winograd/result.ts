@@ -2,16 +2,18 @@ import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
 import { type Constants, emitExpression, hoistConstants } from "../../expression/print-wasm.ts";
+import { takeLarger } from "../../pool.ts";
 import { fusedStream, movingOf, operandAt, planesOf, streamWord, tileRows, type WinogradCode, word } from "./code.ts";
 import { LineCode, spanOf, tileOf } from "./lines.ts";
 import { startWalk, stepWalk, type Walk } from "./walk.ts";
 
 /**
  * The result transform of some tiles of a slice and one result block: result[cell] = epilogue(A^T products A), first down the columns into
- * lines, then across. Arguments: table, products, lines, first example, first tile, tiles, result block, slice.
+ * lines, then across. Where cells are pooled, rows after the first of a window, and `further` slices, are compared with what is stored.
+ * Arguments: table, products, lines, first example, first tile, tiles, result block, slice.
  */
-export const addResult = (module: ModuleBuilder, code: WinogradCode): number =>
-  module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitResult(f, code));
+export const addResult = (module: ModuleBuilder, code: WinogradCode, further = false): number =>
+  module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitResult(f, code, further));
 
 /** What the epilogue reads beside the sum. */
 interface Surroundings {
@@ -23,7 +25,7 @@ interface Surroundings {
   readonly constants: Constants;
 }
 
-function emitResult(f: FunctionBuilder, code: WinogradCode): void {
+function emitResult(f: FunctionBuilder, code: WinogradCode, further: boolean): void {
   const [, products, lines, , , tiles] = f.parameters;
   const [record, lastColumn, lastLine, rows, plane] = f.locals("i32", 5);
   f.get(f.parameters[0])
@@ -36,7 +38,7 @@ function emitResult(f: FunctionBuilder, code: WinogradCode): void {
   f.get(walk.downs).i32(1).op("i32.sub").set(lastLine);
   const line = new LineCode(f, code.form, code.fma, "result");
   const columns = columnCode(f, code, line);
-  const cells = tileCode(f, code, line, record, around);
+  const cells = tileCode(f, code, line, { record, further, ...around });
   f.loop((next) => {
     if (code.rank > 1) columns(products, plane, lines);
     f.i32(tileRows(code));
@@ -67,11 +69,13 @@ function surround(f: FunctionBuilder, code: WinogradCode, record: Local): Surrou
       .get(block);
     streamWord(f, record, stream, "block").op("i32.mul", "i32.add");
   };
+  const kept = code.pool.slices > 1 ? f.local("i32") : slice;
+  if (kept !== slice) f.get(slice).i32(code.pool.slices).op("i32.div_u").set(kept);
   const streams = [
-    { stream: 1, base: () => address(operandAt.result, 1) },
-    ...moving.map((i) => ({ stream: fusedStream(i), base: () => address(operandAt.fused + i, fusedStream(i)) })),
+    { stream: 1, slice: kept, base: () => address(operandAt.result, 1) },
+    ...moving.map((i) => ({ stream: fusedStream(i), slice, base: () => address(operandAt.fused + i, fusedStream(i)) })),
   ];
-  const walk = startWalk(f, { record, first, from, slice, streams });
+  const walk = startWalk(f, { record, first, from, streams });
   const fixed = code.fused.map(({ moves }, i) => {
     if (moves) return null;
     const pointer = f.local("i32");
@@ -152,15 +156,14 @@ function tileCode(
   f: FunctionBuilder,
   code: WinogradCode,
   line: LineCode,
-  record: Local,
-  around: Surroundings,
+  around: Surroundings & { readonly record: Local; readonly further: boolean },
 ): (source: RowSource, columns: number) => void {
   const [at, target] = f.locals("i32", 2);
   const pointers = around.moving.map(() => f.locals("i32", tileOf(code.form)));
   const steps = (name: "row" | "cell"): Local[] =>
     [1, ...around.moving.map(fusedStream)].map((stream) => {
       const step = f.local("i32");
-      streamWord(f, record, stream, name).set(step);
+      streamWord(f, around.record, stream, name).set(step);
       return step;
     });
   const [rowSteps, cellSteps] = [steps("row"), steps("cell")];
@@ -177,20 +180,30 @@ function tileCode(
           .set(list[column]);
     });
     if (code.rank === 1) {
-      row(columns, products, plane);
+      row(columns, { products, plane, further: around.further });
       return;
     }
     f.get(lines).set(at);
     f.loop((again) => {
-      row(columns, null, plane);
-      advance(f, at, lineBytes(code));
+      for (let own = 0; own < code.pool.rows; own++) {
+        row(columns, { products: null, plane, further: around.further || own > 0 });
+        advance(f, at, lineBytes(code));
+        pointers.forEach((list, i) => {
+          for (const pointer of list.slice(0, columns)) move(pointer, rowSteps[1 + i]);
+        });
+      }
       move(target, rowSteps[0]);
-      pointers.forEach((list, i) => {
-        for (const pointer of list.slice(0, columns)) move(pointer, rowSteps[1 + i]);
-      });
-      f.get(rows).i32(1).op("i32.sub").tee(rows).branchIf(again);
+      f.get(rows).i32(code.pool.rows).op("i32.sub").tee(rows).branchIf(again);
     });
   };
+}
+
+interface Row {
+  /** Read in place of lines when there is one axis. */
+  readonly products: Local | null;
+  readonly plane: Local;
+  /** Windows began in an earlier row or slice: what is stored of them counts. */
+  readonly further: boolean;
 }
 
 /** Code of one row, a pair of vectors after the other; from the products themselves when there is one axis. */
@@ -200,7 +213,7 @@ function rowCode(
   line: LineCode,
   around: Surroundings,
   { at, target, pointers }: RowPlace,
-): (columns: number, products: Local | null, plane: Local) => void {
+): (columns: number, row: Row) => void {
   const [span, tile] = [spanOf(code.form), tileOf(code.form)];
   const width = code.wide ? 2 : 1;
   const cellBytes = 4 * code.lanes;
@@ -222,7 +235,8 @@ function rowCode(
     if (code.spare) f.get(around.mask).memory("v128.load", offset).op("v128.and");
     f.set(sum);
   };
-  return (columns, products, plane) => {
+  const stored = f.locals("v128", width * tile);
+  return (columns, { products, plane, further }) => {
     for (let byte = 0; byte < cellBytes; byte += 16 * width) {
       if (products !== null) f.get(products).set(at);
       for (let column = 0; column < span; column++) {
@@ -240,10 +254,17 @@ function rowCode(
         outputs.map((list, half) => ({ value: list[column], column, half })),
       ).flat();
       for (const { value, column, half } of cells) finish(value, column, byte + 16 * half);
-      for (const { value, column, half } of cells)
-        f.get(target)
-          .get(value)
-          .memory("v128.store", column * cellBytes + byte + 16 * half);
+      const windows = cells.filter(({ column }) => column % code.pool.cells === 0);
+      const place = (column: number, half: number): number => (column / code.pool.cells) * cellBytes + byte + 16 * half;
+      const largest = windows.map(({ value, column, half }, i) => {
+        const best = further ? stored[i] : value;
+        if (further) f.get(target).memory("v128.load", place(column, half)).set(best);
+        for (let own = further ? 0 : 1; own < code.pool.cells; own++) takeLarger(f, best, outputs[half][column + own]);
+        return best;
+      });
+      windows.forEach(({ column, half }, i) => {
+        f.get(target).get(largest[i]).memory("v128.store", place(column, half));
+      });
     }
   };
 }

@@ -23,8 +23,7 @@ function emitSource(f: FunctionBuilder, code: WinogradCode): void {
     record,
     first,
     from,
-    slice,
-    streams: [{ stream: 0, base: () => f.get(table).memory("i32.load", 4 * operandAt.source) }],
+    streams: [{ stream: 0, slice, base: () => f.get(table).memory("i32.load", 4 * operandAt.source) }],
   });
   streamWord(f, record, 0, "row").set(rowStep);
   streamWord(f, record, 0, "block").set(blockStep);

@@ -24,21 +24,19 @@ export interface WalkStart {
   /** First example of the group, and first tile counted from it. */
   readonly first: Local;
   readonly from: Local;
-  /** Slice that the walk is in. */
-  readonly slice: Local;
-  /** Number of each stream in the record, and what pushes the address that it starts at. */
-  readonly streams: readonly { readonly stream: number; readonly base: () => void }[];
+  /** Number of each stream in the record, its slice, and what pushes the address that it starts at. */
+  readonly streams: readonly { readonly stream: number; readonly slice: Local; readonly base: () => void }[];
 }
 
 /** Sets pointers to the first tile; the steps down and to the next example become jumps from where the step across ends. */
-export function startWalk(f: FunctionBuilder, { record, first, from, slice, streams }: WalkStart): Walk {
+export function startWalk(f: FunctionBuilder, { record, first, from, streams }: WalkStart): Walk {
   const [column, line, across, downs, example] = f.locals("i32", 5);
   word(f, record, "across").set(across);
   word(f, record, "down").set(downs);
   f.get(from).get(across).op("i32.rem_u").set(column);
   f.get(from).get(across).op("i32.div_u").tee(example).get(downs).op("i32.rem_u").set(line);
   f.get(example).get(downs).op("i32.div_u").get(first).op("i32.add").set(example);
-  const placed = streams.map(({ stream, base }): Stream => {
+  const placed = streams.map(({ stream, slice, base }): Stream => {
     const [at, ...steps] = f.locals("i32", 4);
     base();
     streamWord(f, record, stream, "origin").op("i32.add");

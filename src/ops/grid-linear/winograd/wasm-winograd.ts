@@ -15,15 +15,16 @@ function winograd(role: "forward" | "input", form: Form, rounding: number): Algo
   return {
     id: `wasm-grid-linear-${role}-winograd-${2 * form.points.length}`,
     operator: "grid-linear",
+    pools: true,
     rounding,
     spread: tileOf(form) - 1,
-    layouts: (plan, fusion, device) => (unfit(plan) === null ? winogradLayouts(winogradProblem(plan, form), fusion, device) : []),
+    layouts: (plan, fusion, device) => (unfit(plan) === null ? winogradLayouts(winogradProblem(plan, form, fusion), fusion, device) : []),
     refuses: unfit,
-    estimate: (plan, choice, _, device, programs = "training") => {
-      const problem = winogradProblem(plan, form);
+    estimate: (plan, choice, fusion, device, programs = "training") => {
+      const problem = winogradProblem(plan, form, fusion);
       return winogradTime(problem, blocksOf(problem, choice.inputs[1].block, choice.outputs[0]), device, programs === "training");
     },
-    emit: (plan, buffers, fusion, device) => emitWinograd(winogradProblem(plan, form), buffers, fusion, device),
+    emit: (plan, buffers, fusion, device) => emitWinograd(winogradProblem(plan, form, fusion), buffers, fusion, device),
   };
 }
 
