@@ -191,6 +191,18 @@ test("frozen parameters stay, first values are taken by name, and wrong ones are
   await assert.rejects(run({ start: small }), /fit\(start\): tensor 0-conv\/kernel: expected 3x1x3; received 1\./);
 });
 
+test("frozen takes patterns of paths, which must name something and leave something", async () => {
+  const first = await run();
+  const byPattern = await run({ start: first.model.tensors, frozen: "0-*", seed: 5 });
+  const byName = await run({ start: first.model.tensors, frozen: (name) => name.startsWith("0-conv/"), seed: 5 });
+  assert.deepEqual(byPattern.model.tensors, byName.model.tensors);
+  await assert.rejects(
+    run({ frozen: "0-conv/kernel, 0-con" }),
+    /^ToeplitzError: fit\(.*\): frozen: expected names or patterns of 0-conv, 1-batchNorm, 5-dense; received 0-con\.$/,
+  );
+  await assert.rejects(run({ frozen: "*" }), /frozen: expected at least 1 parameter to train; received all \d+ parameters\.$/);
+});
+
 test("values that are computed again change rounding alone, and a run keeps to the choice", async () => {
   const kept: { checkpoint?: Uint8Array } = {};
   const [plain, again] = [await run({ accumulate: 2 }), await run({ accumulate: 2, recompute: true }, memoryKeeper(kept))];

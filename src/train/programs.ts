@@ -8,6 +8,7 @@ import { recipeOf } from "../nn/models/index.ts";
 import type { Net } from "../nn/scope.ts";
 import { averageName, initialise, type TracedStep, traceEvaluation, traceTraining } from "../nn/step.ts";
 import type { ProgramChoices } from "./checkpoint.ts";
+import { checkFrozen } from "./fine-tune.ts";
 import type { ModelDescription } from "./model-description.ts";
 import { logitsOf, type Scores, scoreSplit } from "./scores.ts";
 import type { FitOptions, Settings } from "./settings.ts";
@@ -71,7 +72,7 @@ export async function openPrograms(
   net: Net,
   data: Dataset,
   settings: Settings,
-  { start, tune = false }: Pick<FitOptions, "start" | "tune">,
+  { start, tune = false, frozen }: Pick<FitOptions, "start" | "tune" | "frozen">,
 ): Promise<Programs> {
   const { batch, seed, grids } = settings;
   const [whole] = grids.slice(-1);
@@ -81,6 +82,7 @@ export async function openPrograms(
   if (least !== undefined) checkData("fit", data, least);
   const roles: readonly Role[] = settings.accumulate > 1 ? ["apply", "accumulate", "evaluate"] : ["apply", "evaluate"];
   const steps = roles.map((role) => trace(role, whole));
+  checkFrozen(data.name, frozen, steps[0].parameters);
   const compiled = new Compilation(whole, (role, grid, choices) =>
     session.compile(
       (sameShape(grid, whole) ? steps[roles.indexOf(role)] : trace(role, grid)).graph,
@@ -91,22 +93,14 @@ export async function openPrograms(
   await initialise(session, steps, settings.seed);
   await writeStart(session, inference, start);
   await startAverages(session);
-  const kept = keptNames(session, inference, settings.average > 0);
   const classes = data.classes.length;
   const { labelled } = data.train;
-  const recipe = recipeOf(net);
   const [training] = steps;
   const smaller = grids.slice(0, -1).map((grid) => [gridName(grid), saveGraph(trace("infer", grid).graph)]);
   return {
     session,
     parameters: training.parameters.map(({ name, type, frozen: isFrozen }) => ({ name, shape: type.shape, frozen: isFrozen })),
-    net: {
-      graph: saveGraph(inference.graph),
-      layers: inference.layers,
-      statistics: inference.states.map(({ name }) => name),
-      ...(labelled && recipe && { recipe }),
-      ...(least && { unequal: { least, grids: Object.fromEntries(smaller) } }),
-    },
+    net: describeNet(net, data.train, inference, least && { least, grids: Object.fromEntries(smaller) }),
     choices: () => compiled.choices(),
     adopt: (choices) => compiled.adopt(choices),
     async run(examples, { learningRate, step, closes }) {
@@ -125,6 +119,13 @@ export async function openPrograms(
         const outputs = await program.run({ ...settings.feeds(examples), seed, step: 0, ids: examples.ids }, examples.count);
         return { losses: outputs.loss.data, logits: logitsOf(outputs, classes, labelled !== undefined) };
       }),
+    ...modelAccess(session, keptNames(session, inference, settings.average > 0)),
+  };
+}
+
+/** Reads and writes what the model is made of. */
+function modelAccess(session: Session, kept: readonly { name: string; state: string }[]): Pick<Programs, "readModel" | "writeModel"> {
+  return {
     async readModel() {
       const tensors = new Map<string, Tensor>();
       for (const { name, state } of kept) tensors.set(name, await session.read(state));
@@ -136,6 +137,23 @@ export async function openPrograms(
         if (tensor !== undefined) await session.write(state, tensor);
       }
     },
+  };
+}
+
+/** What a model file says of a net. */
+function describeNet(
+  net: Net,
+  { labelled }: Dataset["train"],
+  inference: TracedStep,
+  unequal: ModelDescription["unequal"] | undefined,
+): Programs["net"] {
+  const recipe = recipeOf(net);
+  return {
+    graph: saveGraph(inference.graph),
+    layers: inference.layers,
+    statistics: inference.states.map(({ name }) => name),
+    ...(labelled && recipe && { recipe }),
+    ...(unequal && { unequal }),
   };
 }
 

@@ -8,6 +8,7 @@ import { crossEntropy, diceLoss, type Loss, weightedLoss } from "../nn/losses.ts
 import { type Optimiser, optimisers, sgd } from "../nn/optimisers.ts";
 import { cosineRate, type Schedule, schedules } from "../nn/schedules.ts";
 import type { TensorSpec } from "../nn/step.ts";
+import { frozenBy } from "./fine-tune.ts";
 import type { EpochMetrics } from "./history.ts";
 
 /** One update of the parameters, as callbacks see it. */
@@ -69,8 +70,11 @@ export interface FitOptions extends Pick<SessionOptions, "threads" | "tier" | "r
    * one more forward pass. True for the least memory; a number for the least work with at most so many bytes of values, before layouts and scratch.
    */
   readonly recompute?: boolean | number;
-  /** Parameters (by name) that do not change. */
-  readonly frozen?: (parameter: string) => boolean;
+  /**
+   * Parameters that do not change: by name, or by patterns of paths with commas between (`stage1,stage2/*`; what is named holds everything below).
+   * Running statistics still follow the data.
+   */
+  readonly frozen?: string | ((parameter: string) => boolean);
   /** First values of some parameters and statistics, by name: for fine-tuning. */
   readonly start?: ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
   /** For nets of other feeds than one input and one label: their types, and how a batch becomes feeds. */
@@ -106,10 +110,12 @@ export interface PlainSettings {
   readonly rounding: number | null;
   /** Whether the backward pass computes values again, or the bytes that values may take; results are fused differently then. */
   readonly recompute: boolean | number;
+  /** Patterns of the parameters that do not change; null where all are trained. */
+  readonly frozen: string | null;
 }
 
 /** Options with everything chosen. */
-export interface Settings extends Omit<PlainSettings, "optimiser" | "schedule" | "loss"> {
+export interface Settings extends Omit<PlainSettings, "optimiser" | "schedule" | "loss" | "frozen"> {
   readonly optimiser: Optimiser;
   readonly schedule: Schedule;
   readonly loss: Loss;
@@ -204,6 +210,7 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     average: options.average ?? (few ? 0.99 : 0),
     rounding: options.rounding ?? null,
     recompute: options.recompute ?? false,
+    frozen: typeof options.frozen === "function" ? "of the user's own" : (options.frozen ?? null),
   };
   const grids = extents === undefined ? [whole] : gridsOf(extents, whole, options.roundTo);
   return {
@@ -211,7 +218,7 @@ export function chooseSettings(data: Dataset, options: FitOptions): Settings {
     optimiser,
     schedule,
     loss: options.loss ?? usualLoss(smoothing, labelled?.ignore),
-    frozen: options.frozen,
+    frozen: frozenBy(options.frozen),
     inputs: options.inputs ?? { input: { shape: data.shape, unequal: extents !== undefined } },
     targets: options.targets ?? { label: { shape: labelled === undefined ? [] : data.shape.slice(1), dtype: "i32" } },
     feeds: options.feeds ?? feedsOf,

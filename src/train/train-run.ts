@@ -5,12 +5,15 @@ import type { Dataset, Proportions } from "../data/dataset.ts";
 import { type OpenOptions, openDataset } from "../data/open.ts";
 import type { Target } from "../graph/session.ts";
 import { models } from "../nn/models/index.ts";
+import type { Net } from "../nn/scope.ts";
 import { findNet } from "./find-net.ts";
+import { type Beginning, beginWith } from "./fine-tune.ts";
 import type { FitResult, RunFacts } from "./fit.ts";
 import type { Progress } from "./history.ts";
 import { fitInFolder } from "./keep-run.ts";
 import { checkNew, newestRun, RunFolder } from "./run-folder.ts";
 import type { FitOptions } from "./settings.ts";
+import { openModel } from "./use-model.ts";
 
 /** What is trained, as plain data: kept in `config.json`, so that a run can go on. */
 export interface TrainRequest {
@@ -27,6 +30,8 @@ export interface TrainRequest {
   /** As `parseAugmentation` reads it. */
   readonly augment?: string;
   readonly clipNorm?: number;
+  /** A trained model to begin with: a model file, a run folder, or the name of a run. */
+  readonly from?: string;
   readonly options: PlainOptions;
 }
 
@@ -46,7 +51,7 @@ export type PlainOptions = Pick<
   | "average"
   | "rounding"
   | "recompute"
-> & { readonly optimiser?: string; readonly schedule?: string };
+> & { readonly optimiser?: string; readonly schedule?: string; readonly frozen?: string };
 
 /** How a run is carried out; none of this changes its bits but `tier` and, in a new run, `tune`. */
 export interface TrainOptions extends Pick<FitOptions, "threads" | "tier" | "tune" | "signal" | "onStep" | "onEpoch"> {
@@ -174,16 +179,19 @@ async function runRequest(
   // a path reads as it was given, unless another process gave it
   const place = (name: string): string => (request.folder === undefined ? name : placeOf(request, name));
   const opened = await openDataset(place(request.data), { size, proportions, channels, holdout, seed, progress: options.onRead });
-  const data: Dataset = { ...opened, name: request.data };
+  let data: Dataset = { ...opened, name: request.data };
   try {
-    options.onData?.(data);
     const isOfCells = data.train.labelled !== undefined;
     const model = request.model === "default" && isOfCells ? "unet" : request.model;
     const net = await findNet(place(model), data.shape, data.classes.length, data.train.extents !== undefined);
+    const beginning = request.from === undefined ? undefined : await begin(request, request.from, options, net, data, target);
+    if (beginning !== undefined) data = { ...data, notes: [...data.notes, beginning.note] };
+    options.onData?.(data);
     const augment = request.augment === undefined ? undefined : parseAugmentation(request.augment, data.shape.length - 1);
     const { threads, tier, tune, signal, onStep, onEpoch, command, onStart } = options;
     const fitOptions: FitOptions = {
       ...plain,
+      start: beginning?.start,
       augment,
       clip: clipNorm === undefined ? undefined : { norm: clipNorm },
       threads,
@@ -199,6 +207,19 @@ async function runRequest(
     await data.close?.();
     throw error;
   }
+}
+
+/** What a run begins with; one that goes on needs the model no more. */
+async function begin(
+  { folder }: TrainRequest,
+  from: string,
+  { runs, tier }: TrainOptions,
+  net: Net,
+  data: Dataset,
+  target: Target,
+): Promise<Beginning> {
+  if (folder !== undefined) return { start: new Map(), note: `began with ${from}` };
+  return beginWith(await openModel(from, target, { runs, tier }), from, net, data);
 }
 
 /** `digits`, `photos-resnet20`: the last folder of the data that has a name, and the model where it is not the default. */

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { classScores, confusionMatrix } from "../../train/report/scores.ts";
-import type { PartChoice } from "../../train/use-model.ts";
+import type { Evaluation, PartChoice } from "../../train/use-model.ts";
 import { oneOf, wholeNumber } from "../arguments.ts";
 import { type Context, printJson, printLine } from "../context.ts";
 import { cellLines, printCount, printNumber, printShare, printTable } from "../print.ts";
@@ -39,58 +39,53 @@ async function evaluate(context: Context, path: string, dataPath: string, { part
   const status = new StatusLine(context.out);
   const progress = (done: number, total: number): void => status.show(`reading pictures  ${done}/${total}`);
   try {
-    const { data, split, part: scored, scores } = await evaluateModel(model, dataPath, { part, ...(json !== true && { progress }) });
+    const evaluation = await evaluateModel(model, dataPath, { part, ...(json !== true && { progress }) });
     status.clear();
-    const { accuracy = 0, loss, count, predicted = split.labels, table } = scores;
-    const { classes } = model;
-    const confusion = table ?? confusionMatrix(split.labels, predicted, classes.length);
-    const rows = classScores(confusion).map(({ overlap, ...score }, index) => ({
-      name: classes[index],
-      ...score,
-      ...(table && { overlap }),
-    }));
-    if (json === true) {
-      const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
-      const list = rows.map(({ name, support, ...shares }) => ({
-        name,
-        support,
-        ...Object.fromEntries(Object.entries(shares).map(([key, value]) => [key, finite(value)])),
-      }));
-      printJson(context, {
-        event: "evaluate",
-        model: path,
-        data: dataPath,
-        part: scored,
-        count,
-        accuracy,
-        loss,
-        classes: list,
-        confusion,
-        notes: data.notes,
-      });
-    } else {
-      for (const note of data.notes) printLine(context, `note: ${note}`);
-      const share = (value: number): string => (Number.isNaN(value) ? "–" : printShare(value, 1));
-      if (table !== undefined) {
-        for (const line of cellLines(table, classes)) printLine(context, line);
-        printLine(context, `part: ${scored}, ${printCount(count)} pictures at full size, cross-entropy ${printNumber(loss)}`);
-        return;
-      }
-      const cells = rows.map(({ name, precision, recall, f1, support }) => [
-        name,
-        share(precision),
-        share(recall),
-        share(f1),
-        printCount(support),
-      ]);
-      for (const line of printTable(["class", "precision", "recall", "F1", "examples"], cells, [false, true, true, true, true]))
-        printLine(context, line);
-      printLine(context, `part: ${scored}, ${printCount(count)} examples, cross-entropy ${printNumber(loss)}`);
-      printLine(context, `accuracy: ${printShare(accuracy)}`);
-    }
-    await data.close?.();
+    const { split, scores } = evaluation;
+    const confusion = scores.table ?? confusionMatrix(split.labels, scores.predicted ?? split.labels, model.classes.length);
+    if (json === true) printJson(context, eventOf(path, dataPath, evaluation, confusion, model.classes));
+    else for (const line of linesOf(evaluation, confusion, model.classes)) printLine(context, line);
+    await evaluation.data.close?.();
   } finally {
     status.clear();
     await model.close();
   }
+}
+
+type Confusion = readonly (readonly number[])[];
+
+/** The scores as one event; what cannot be told is null. */
+function eventOf(
+  path: string,
+  dataPath: string,
+  { data, part, scores }: Evaluation,
+  confusion: Confusion,
+  classes: readonly string[],
+): object {
+  const { accuracy = 0, loss, count, table } = scores;
+  const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+  const list = classScores(confusion).map(({ overlap, support, ...score }, index) => ({
+    name: classes[index],
+    support,
+    ...Object.fromEntries(Object.entries({ ...score, ...(table && { overlap }) }).map(([key, value]) => [key, finite(value)])),
+  }));
+  return { event: "evaluate", model: path, data: dataPath, part, count, accuracy, loss, classes: list, confusion, notes: data.notes };
+}
+
+/** The scores for a reader: classes, then what was scored; the accuracy last where whole examples have classes. */
+function linesOf({ data, part, scores }: Evaluation, confusion: Confusion, classes: readonly string[]): string[] {
+  const { accuracy = 0, loss, count, table } = scores;
+  const notes = data.notes.map((note) => `note: ${note}`);
+  const what = (kind: string): string => `part: ${part}, ${printCount(count)} ${kind}, cross-entropy ${printNumber(loss)}`;
+  if (table !== undefined) return [...notes, ...cellLines(table, classes), what("pictures at full size")];
+  const share = (value: number): string => (Number.isNaN(value) ? "–" : printShare(value, 1));
+  const cells = classScores(confusion).map(({ precision, recall, f1, support }, index) => [
+    classes[index],
+    share(precision),
+    share(recall),
+    share(f1),
+    printCount(support),
+  ]);
+  const lines = printTable(["class", "precision", "recall", "F1", "examples"], cells, [false, true, true, true, true]);
+  return [...notes, ...lines, what("examples"), `accuracy: ${printShare(accuracy)}`];
 }

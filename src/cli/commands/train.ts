@@ -16,6 +16,8 @@ interface Flags extends PlainOptions {
   readonly holdout?: number;
   readonly augment?: string;
   readonly clip?: number;
+  readonly from?: string;
+  readonly freeze?: string;
   readonly threads?: number;
   readonly tier?: "wide" | "relaxed" | "plain";
   readonly tune?: boolean;
@@ -37,6 +39,11 @@ export function trainCommand(context: Context, argv: readonly string[]): Command
     .description("train a net on data, in a new run folder")
     .argument("[data]", "folder, or demo:digits")
     .option("--model <name>", "default, lenet5, resnet20, resnet18, mobilenetv2, unet, recurrent, or a file that exports net")
+    .option(
+      "--from <model>",
+      "begin with a trained net: model file, run folder, or name of a run; a last layer for other classes begins anew",
+    )
+    .option("--freeze <patterns>", "parameters that do not change: paths with *, commas between, as inspect names layers: stage1,stage2/*")
     .option("--epochs <n>", "times that every example is seen", wholeNumber(1))
     .option("--batch <n>", "examples of one step", wholeNumber(1))
     .option("--rate <x>", "highest learning rate", number({ above: 0 }))
@@ -98,7 +105,8 @@ function givenOf(data: string | undefined, flags: Flags): Continuation & { optio
   for (const name of plainNames) if (flags[name] !== undefined) options[name] = flags[name];
   if (flags.rate !== undefined) options.learningRate = flags.rate;
   if (flags.smoothing !== undefined) options.labelSmoothing = flags.smoothing;
-  const { model, size, proportions, channels, holdout, augment, clip } = flags;
+  if (flags.freeze !== undefined) options.frozen = flags.freeze;
+  const { model, size, proportions, channels, holdout, augment, clip, from } = flags;
   return {
     ...(data !== undefined && { data }),
     ...(model !== undefined && { model }),
@@ -108,6 +116,7 @@ function givenOf(data: string | undefined, flags: Flags): Continuation & { optio
     ...(holdout !== undefined && { holdout }),
     ...(augment !== undefined && { augment }),
     ...(clip !== undefined && { clipNorm: clip }),
+    ...(from !== undefined && { from }),
     options,
   };
 }
