@@ -1,7 +1,7 @@
 import { sameShape } from "../base/types.ts";
 import { type Expression, type Fusion, operand } from "../ops/contract.ts";
 import { operandsOf, rebuild } from "../ops/expression/simplify.ts";
-import { neededOperands, type PointwisePlan } from "../ops/pointwise/index.ts";
+import { neededOperands, type PointwiseOptions, type PointwisePlan } from "../ops/pointwise/index.ts";
 import { type Graph, type GraphNode, ownInputs } from "./graph.ts";
 
 /** Keeps the nodes that outputs or updates depend on. */
@@ -107,25 +107,29 @@ function joinPointwise(graph: Graph, made: GraphNode, node: GraphNode, value: nu
   const at = (input: number): Expression => operand(inputs.indexOf(input));
   const produced = replace(inner.expression, (index) => at(made.inputs[index]));
   const joined = replace(outer.expression, (index) => (node.inputs[index] === value ? produced : at(node.inputs[index])));
-  // an operand that is no longer read goes, unless it alone gives the result its shape
-  const read = new Set(operandsOf(joined));
+  const parts = pointwiseParts(graph, joined, inputs, outer.tile);
+  const { expression } = parts.options;
+  if (parts.inputs.length > mostOperands || calls(expression) > mostCalls) return null;
+  const types = parts.inputs.map((input) => graph.values[input].type);
+  return { ...node, ...parts, plan: node.operator.plan(parts.options, types) };
+}
+
+/** Options and inputs of a formula: values that occur twice are one operand, and those that are not read go, unless they alone give the result its shape. */
+export function pointwiseParts(
+  { values }: Pick<Graph, "values">,
+  formula: Expression,
+  operands: readonly number[],
+  tile: boolean,
+): { readonly options: PointwiseOptions; readonly inputs: readonly number[] } {
+  const inputs = [...new Set(operands)];
+  const distinct = replace(formula, (index) => operand(inputs.indexOf(operands[index])));
+  const read = new Set(operandsOf(distinct));
   const kept = neededOperands(
-    inputs.map((input, index) => ({ type: graph.values[input].type, read: read.has(index) })),
-    outer.tile,
+    inputs.map((input, index) => ({ type: values[input].type, read: read.has(index) })),
+    tile,
   );
-  const expression = replace(joined, (index) => operand(kept.indexOf(index)));
-  if (kept.length > mostOperands || calls(expression) > mostCalls) return null;
-  const options = { expression, ...(outer.tile ? { tile: true } : {}) };
-  const left = kept.map((index) => inputs[index]);
-  return {
-    ...node,
-    options,
-    plan: node.operator.plan(
-      options,
-      left.map((input) => graph.values[input].type),
-    ),
-    inputs: left,
-  };
+  const expression = replace(distinct, (index) => operand(kept.indexOf(index)));
+  return { options: { expression, ...(tile ? { tile } : {}) }, inputs: kept.map((index) => inputs[index]) };
 }
 
 /** The formula after the one that the node already ends with, if any. */

@@ -6,6 +6,7 @@ import { pointwiseOperator } from "./pointwise/index.ts";
 import { randomOperator } from "./random/index.ts";
 import { momentsOperator, reduceOperator, sumsOperator } from "./reduce/index.ts";
 import { regionsOperator, wholeOperator } from "./regions/index.ts";
+import { rowsOperator } from "./rows/index.ts";
 import { windowOperator } from "./window/index.ts";
 
 /** Every operator: the only list. */
@@ -18,6 +19,7 @@ export const operators: readonly Operator[] = [
   reduceOperator,
   sumsOperator,
   momentsOperator,
+  rowsOperator,
   moveOperator,
   matmulOperator,
   randomOperator,

@@ -1,6 +1,8 @@
+import { passBroadcasts } from "../graph/broadcasts.ts";
 import type { Graph, GraphNode } from "../graph/graph.ts";
 import { hoist } from "../graph/hoist.ts";
 import { fuse, prune } from "../graph/rewrite.ts";
+import { formRows } from "../graph/rows.ts";
 import { separate } from "../graph/separate.ts";
 import type { ChoiceRecord } from "../graph/session.ts";
 import { gatherSums } from "../graph/sums.ts";
@@ -73,7 +75,8 @@ export function prepare(traced: Graph, every: readonly Algorithm[], device: Devi
   // as predicted, so that the graph is the same where times were measured
   const predicted = new Catalogue(algorithms, device);
   const time = (node: GraphNode): number => Math.min(...predicted.of(node, true).list.map(({ estimate }) => estimate));
-  const graph = options.fusion === false ? pruned : fusePools(gatherSums(fuse(hoist(separate(pruned, time)), accepts)), { accepts, time });
+  const rows = (whole: Graph): Graph => formRows(fuse(hoist(passBroadcasts(separate(whole, time))), accepts));
+  const graph = options.fusion === false ? pruned : fusePools(gatherSums(rows(pruned)), { accepts, time });
   return { graph, candidates: new Catalogue(algorithms, device, options.measured).ofGraph(graph) };
 }
 

@@ -1,5 +1,5 @@
 import { size, type TensorType } from "../../src/base/types.ts";
-import type { Algorithm, Expression, Fusion, Operator, PoolWindow } from "../../src/ops/contract.ts";
+import { type Algorithm, type Expression, type Fusion, type Operator, operand, type PoolWindow } from "../../src/ops/contract.ts";
 import { compile } from "../../src/ops/expression/evaluate.ts";
 import { schedule } from "../../src/ops/expression/schedule.ts";
 import type { MovePlan } from "../../src/ops/move/index.ts";
@@ -7,6 +7,7 @@ import { operandMap, type PointwisePlan, pointwiseOperator } from "../../src/ops
 import { eachFold } from "../../src/ops/reduce/fold.ts";
 import { type MomentsPlan, momentsOperator, type SumsPlan } from "../../src/ops/reduce/index.ts";
 import type { RegionsPlan } from "../../src/ops/regions/index.ts";
+import { type RowsPlan, rowsOperator } from "../../src/ops/rows/index.ts";
 import type { WindowPlan } from "../../src/ops/window/index.ts";
 import { epsilon, Rounding } from "./rounding.ts";
 
@@ -128,6 +129,36 @@ const sumsOfFormulas: Judge = (_operator, given, inputs) => {
   });
 };
 
+/** Every fold adds the rounding of its formulas and, for a sum, that of a plain sum; later formulas carry it on. */
+const rowsOfFormulas: Judge = (_operator, given, inputs) => {
+  const plan = given as RowsPlan;
+  const { operands, folds, results, cells, axis } = plan;
+  const rows: TensorType = { ...cells, shape: cells.shape.with(axis, 1) };
+  const known = operands.map((type, i) => ({ type, cells: inputs[i], errors: new Float64Array(inputs[i].length) }));
+  const judged = (formula: Expression, output: TensorType): Float64Array => {
+    const rounding = new Rounding(formula);
+    const maps = known.map(({ type }) => cellsBeside(output, type));
+    return Float64Array.from({ length: size(output.shape) }, (_, cell) => {
+      const at = (of: "cells" | "errors"): number[] => known.map((own, i) => own[of][maps[i][cell]]);
+      return rounding.at(at("cells"), at("errors")).error;
+    });
+  };
+  folds.forEach(({ operation, formula }, i) => {
+    const result: RowsPlan = { ...plan, folds: folds.slice(0, i), results: [{ of: "cells", formula }] };
+    const [terms] = rowsOperator.reference(result, inputs);
+    const [values] = rowsOperator.reference({ ...plan, results: [{ of: "rows", formula: operand(operands.length + i) }] }, inputs);
+    const own = judged(formula, cells);
+    const errors = new Float64Array(values.length);
+    eachFold(cells.shape, rows, (from, to) => {
+      if (!Number.isFinite(terms[from])) return;
+      if (operation === "max") errors[to] = Math.max(errors[to], own[from]);
+      else errors[to] += own[from] + epsilon * (4 + Math.sqrt(cells.shape[axis])) * Math.abs(terms[from]);
+    });
+    known.push({ type: rows, cells: values, errors });
+  });
+  return results.map(({ of, formula }) => judged(formula, of === "cells" ? cells : rows));
+};
+
 const judges: Readonly<Record<string, Judge>> = {
   "grid-linear": linear,
   matmul: linear,
@@ -141,6 +172,7 @@ const judges: Readonly<Record<string, Judge>> = {
   random: exact,
   moments: statistics,
   sums: sumsOfFormulas,
+  rows: rowsOfFormulas,
   pointwise,
 };
 
@@ -247,6 +279,10 @@ export const isIntegral = (expression: Expression): boolean =>
 export function isExactOnIntegers(operator: Operator, plan: unknown): boolean {
   if (operator.name === "moments") return false;
   if (operator.name === "sums") return (plan as SumsPlan).expressions.every(isIntegral);
+  if (operator.name === "rows") {
+    const { folds, results } = plan as RowsPlan;
+    return [...folds, ...results].every(({ formula }) => isIntegral(formula));
+  }
   return operator.name !== "pointwise" || isIntegral((plan as PointwisePlan).expression);
 }
 

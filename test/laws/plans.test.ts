@@ -40,6 +40,7 @@ const takesAll = new Set([
   "wasm-reduce-slots",
   "wasm-sums-slots",
   "wasm-moments-slots",
+  "wasm-rows-lanes",
   "wasm-matmul-rows",
   "wasm-random-vectors",
 ]);

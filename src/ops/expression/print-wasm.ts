@@ -3,7 +3,7 @@ import { FunctionBuilder, type Local } from "../../emit/wasm/function.ts";
 import type { Expression } from "../contract.ts";
 import { exp, floor, log } from "./lane-functions.ts";
 import { type Constants, Lanes, type Vector } from "./lanes.ts";
-import { expand, type Step, schedule } from "./schedule.ts";
+import { expand, type Step, scheduleAll } from "./schedule.ts";
 
 export type { Constants } from "./lanes.ts";
 export { zeroAtZero } from "./zero-at-zero.ts";
@@ -26,14 +26,29 @@ export interface FormulaContext {
  * exp flushes results below 2^-126 to 0; every other function is defined on all of f32, with NaN going through.
  */
 export function emitExpression(f: FunctionBuilder, expression: Expression, context: FormulaContext): void {
-  emitWith(new Lanes(f, context.fma, context.constants, context.scratch), expression, context);
+  emitWith(new Lanes(f, context.fma, context.constants, context.scratch), [expression], context)[0].push();
 }
 
-/** Sets the formula's constants into locals, where the code stands now: before the loop that will use them. */
-export function hoistConstants(f: FunctionBuilder, expression: Expression, fma: boolean): Constants {
+/** Emits several formulas over the same operands, equal parts once, and sets their results into locals. */
+export function emitExpressions(
+  f: FunctionBuilder,
+  expressions: readonly Expression[],
+  context: FormulaContext,
+  into: readonly Local[],
+): void {
+  const results = emitWith(new Lanes(f, context.fma, context.constants, context.scratch), expressions, context);
+  results.forEach((result, index) => {
+    result.push();
+    f.set(into[index]);
+  });
+}
+
+/** Sets the formulas' constants into locals, where the code stands now: before the loop that will use them. */
+export function hoistConstants(f: FunctionBuilder, expressions: Expression | readonly Expression[], fma: boolean): Constants {
   const trial = new FunctionBuilder([], []);
   const lanes = new Lanes(trial, fma);
-  emitWith(lanes, expression, { vector: () => trial.i32x4(0), fma });
+  const list = "kind" in expressions ? [expressions] : expressions;
+  for (const result of emitWith(lanes, list, { vector: () => trial.i32x4(0), fma })) result.push();
   return new Map(
     [...lanes.wanted].map((bits) => {
       const local = f.local("v128");
@@ -45,23 +60,26 @@ export function hoistConstants(f: FunctionBuilder, expression: Expression, fma: 
 
 interface Ordered {
   readonly steps: readonly Step[];
+  readonly results: readonly number[];
   readonly uses: readonly number[];
 }
 
 /** A tile has its formula once for each of its vectors. */
 const known = new WeakMap<Expression, Ordered>();
 
-function orderOf(expression: Expression): Ordered {
-  const before = known.get(expression);
+function orderOf(expressions: readonly Expression[]): Ordered {
+  const [first] = expressions;
+  const before = expressions.length === 1 ? known.get(first) : undefined;
   if (before !== undefined) return before;
-  const steps = schedule(expand(expression));
-  const made = { steps, uses: countUses(steps) };
-  known.set(expression, made);
+  const { steps, results } = scheduleAll(expressions.map(expand));
+  const made = { steps, results, uses: countUses(steps, expressions.length === 1 ? [] : results) };
+  if (expressions.length === 1) known.set(first, made);
   return made;
 }
 
-function emitWith(lanes: Lanes, expression: Expression, context: FormulaContext): void {
-  const { steps, uses } = orderOf(expression);
+/** Emits all but the last instructions of each result. */
+function emitWith(lanes: Lanes, expressions: readonly Expression[], context: FormulaContext): Vector[] {
+  const { steps, uses, results } = orderOf(expressions);
   const made: Vector[] = [];
   const masks: (Vector | undefined)[] = [];
   const printer: Printer = { lanes, steps, uses, made, masks };
@@ -71,7 +89,7 @@ function emitWith(lanes: Lanes, expression: Expression, context: FormulaContext)
     else made[at] = emitCall(printer, step, at);
     if (uses[at] > 1) made[at] = lanes.keep(made[at]);
   });
-  made[steps.length - 1].push();
+  return results.map((result) => made[result]);
 }
 
 interface Printer {
@@ -83,8 +101,9 @@ interface Printer {
   readonly masks: (Vector | undefined)[];
 }
 
-function countUses(steps: readonly Step[]): number[] {
+function countUses(steps: readonly Step[], results: readonly number[]): number[] {
   const uses = steps.map(() => 0);
+  for (const result of results) uses[result]++;
   for (const step of steps) if (step.kind === "call") for (const input of step.inputs) uses[input]++;
   return uses;
 }

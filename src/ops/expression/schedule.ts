@@ -27,6 +27,13 @@ export type Step =
 
 /** A formula as a list in which equal parts stand once and the last step is the result: what evaluators and printers walk. */
 export function schedule(expression: Expression): Step[] {
+  const { steps, results } = scheduleAll([expression]);
+  invariant(results[0] === steps.length - 1, () => "the result of a formula is its last step");
+  return steps;
+}
+
+/** Several formulas as one such list, and the step of each result. */
+export function scheduleAll(expressions: readonly Expression[]): { readonly steps: Step[]; readonly results: readonly number[] } {
   const steps: Step[] = [];
   const byText = new Map<string, number>();
   const byPart = new Map<Expression, number>();
@@ -48,7 +55,5 @@ export function schedule(expression: Expression): Step[] {
     byPart.set(part, made);
     return made;
   };
-  const last = visit(expression);
-  invariant(last === steps.length - 1, () => "the result of a formula is its last step");
-  return steps;
+  return { results: expressions.map(visit), steps };
 }

@@ -1,4 +1,4 @@
-import type { Device, Fusion, LayoutChoice } from "../contract.ts";
+import type { Device, Expression, Fusion, LayoutChoice } from "../contract.ts";
 import { expand, schedule } from "../expression/schedule.ts";
 import { operandsOf } from "../expression/simplify.ts";
 import { place } from "../layout.ts";
@@ -9,15 +9,16 @@ import type { PointwisePlan } from "./plan.ts";
 /** Vector instructions of the functions that take more than one. */
 const instructions: Readonly<Record<string, number>> = { exp: 22, log: 50, floor: 10, divide: 4, sqrt: 5, min: 3, max: 3, select: 2 };
 /** Instructions that a thread runs in a ns, 4 lanes each. */
-const rate = 8;
+export const rate = 8;
 /** Bytes that a thread moves in a ns: 12 from memory, more where all fits into the caches of a core. */
-const bandwidth = (bytes: number): number => (bytes <= 2 ** 21 ? 40 : bytes <= 2 ** 23 ? 24 : 12);
+export const bandwidth = (bytes: number): number => (bytes <= 2 ** 21 ? 40 : bytes <= 2 ** 23 ? 24 : 12);
 const runNs = 6;
 
-const instructionsOf = (plan: PointwisePlan): number =>
-  schedule(expand(plan.expression)).reduce((sum, step) => sum + (step.kind === "call" ? (instructions[step.name] ?? 1) : 1), 1);
+/** Vector instructions of a formula. */
+export const instructionsIn = (expression: Expression): number =>
+  schedule(expand(expression)).reduce((sum, step) => sum + (step.kind === "call" ? (instructions[step.name] ?? 1) : 1), 1);
 
-const vectorNs = (plan: PointwisePlan, device: Device): number => instructionsOf(plan) / (device.wide ? 2 * rate : rate);
+const vectorNs = (plan: PointwisePlan, device: Device): number => instructionsIn(plan.expression) / (device.wide ? 2 * rate : rate);
 
 /** Predicted ns of one cell of a run (with all channels of its block). */
 export function cellTime(plan: PointwisePlan, block: number, device: Device): number {

@@ -28,6 +28,7 @@ import { wasmReduce } from "../../ops/reduce/wasm-reduce.ts";
 import { wasmSums } from "../../ops/reduce/wasm-sums.ts";
 import { blockedRegions, plainRegions } from "../../ops/regions/wasm-regions.ts";
 import { plainWhole } from "../../ops/regions/wasm-whole.ts";
+import { wasmRows } from "../../ops/rows/wasm-rows.ts";
 import { unrolledWindow } from "../../ops/window/wasm-unrolled.ts";
 import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
 
@@ -70,6 +71,7 @@ export const algorithms: readonly Algorithm[] = [
   wasmReduce,
   wasmSums,
   wasmMoments,
+  wasmRows,
   wasmRandom,
   plainMatmul,
   channelMove,
