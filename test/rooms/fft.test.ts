@@ -28,14 +28,17 @@ const lines = [
   "n1 ci2 co3 g1 | i5x6 k9x9 s1 d1 p14:9x4:20 t1 zero",
   "n2 ci20 co20 g20 | i30x27 k15x11 s1 d1 p7:7x0:0 t1 zero",
   "n1 ci5 co9 g1 | i9x8x10 k5x4x5 s1 d1 p2:2x1:2x4:4 t1 zero",
+  "n2 ci3 co9 g1 | i41x40 k7x8 s2x1 d1x3 p0:5x9:3 t1 zero",
+  "n3 ci4 co4 g4 | i501 k64 s3 d1 p30:7 t1 zero flip",
 ];
 
-for (const role of ["forward", "input"])
+for (const role of ["forward", "input", "kernel"])
   test(`role ${role} equals the oracle, in any order of chunks, within the declared rounding`, () => {
     const draw = random(3);
     const algorithm = named(role);
     for (const line of lines) {
       const plan = parse(`${role} ${line}`);
+      if (algorithm.layouts(plan, null, devices[0]).length === 0) continue;
       const inputs = gridLinear
         .inputs(plan)
         .map(({ shape }) => Float64Array.from({ length: size(shape) }, () => Math.fround(draw.normal())));
@@ -43,7 +46,8 @@ for (const role of ["forward", "input"])
       const [wanted] = bounds.values;
       const errors = slacken(bounds.errors()[0], gridLinear.outputs(plan)[0], { rounding: algorithm.rounding, spread: 2000 });
       for (const device of devices) {
-        const trial = { operator: gridLinear, algorithm, plan, device, inputs, outputHalo: { low: 1, high: 2, fill: 7 } };
+        const halo = role === "kernel" ? {} : { outputHalo: { low: 1, high: 2, fill: 7 } };
+        const trial = { operator: gridLinear, algorithm, plan, device, inputs, ...halo };
         const { outputs, damage } = runAlone({ ...trial, inputHalo: { low: 0, high: 1 } });
         assert.deepEqual(damage, [], line);
         outputs[0].forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) <= errors[i], `${line} on ${device.tier}: cell ${i}`));
@@ -83,6 +87,9 @@ test("a long signal is cut into tiles, and predicted times say where transforms 
     ["n1 ci8 co8 g1 | i16000 k1024 s1 d1 p512:511 t1 zero", 15],
   ] as const)
     assert.ok(time(forwardBlocked, line) > least * time(named("forward"), line), line);
+  const refusal = (line: string): string => named(line.split(" ")[0]).refuses(parse(line), {} as never, null, wide) ?? "";
+  assert.match(refusal("forward n1 ci8 co8 g1 | i99 k31 s2 d2 p0:0 t1 zero"), /a stride or a dilation, not both/);
+  assert.match(refusal("kernel n1 ci8 co8 g1 | i50 k31 s1 d1 p0:0 t1 zero"), /20 cells are too few/);
   assert.match(
     named("forward").refuses(parse("forward n1 ci8 co8 g1 | i9x9 k3x3 s1 d1 p1:1 t1 zero"), {} as never, null, wide) ?? "",
     /9 taps are too few/,

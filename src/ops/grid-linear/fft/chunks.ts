@@ -2,84 +2,46 @@ import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import type { Routine } from "../../contract.ts";
 import { printFused } from "../tiles/fused.ts";
-import { emitShare } from "../tiles/share.ts";
-import { takeSlot } from "../tiles/slots.ts";
-import { countDown, type FftCode, type FftWord, operandAt, scratchBytes, streamWord, tableAt, tileWord, tileWords, word } from "./code.ts";
-import { addDense, addEach, mostTiles } from "./product.ts";
+import { countDown, type FftCode, operandAt, scratchBytes, streamWord, tableAt, tileWord, tileWords, word } from "./code.ts";
 import { addJoin, addSplit } from "./split.ts";
+import { type Chunk, divide, operand, routine } from "./steps.ts";
+import { buildGradients, buildProducts } from "./sums.ts";
 import { addForward, addInverse } from "./tile.ts";
 
-/** The steps after the packing of the kernel. */
-export type Stage = "kernel" | "values" | "products" | "results";
+/** The steps after the packing of the kernel. Those of the kernel gradient: values of V, slopes (values of G), gradients, results. */
+export type Stage = "kernel" | "values" | "products" | "results" | "slopes" | "gradients";
 
 export function fftRoutine(code: FftCode, stage: Stage, tier: string): Routine {
+  const values = `x${code.from} s${code.spread.join("x")}`;
+  const kind = code.depthwise ? "each" : "dense";
   const by: Record<Stage, string> = {
     kernel: "",
-    values: `x${code.from}`,
-    products: code.depthwise ? "each" : "dense",
-    results: `x${code.to}${code.spare ? " spare" : ""} | ${printFused(code.epilogue, code.fused)}`,
+    values,
+    products: kind,
+    results: `x${code.to}${code.spare ? " spare" : ""} s${code.keep.join("x")} | ${printFused(code.epilogue, code.fused)}`,
+    slopes: values,
+    gradients: kind,
   };
-  const size = stage === "products" ? "" : `${code.sizes.join("x")} `;
+  const size = stage === "products" || stage === "gradients" ? "" : `${code.sizes.join("x")} `;
   return { key: `grid-linear fft ${stage} | ${size}${by[stage]} | ${tier}`, build: (module) => build[stage](module, code) };
 }
 
 const build: Readonly<Record<Stage, (module: ModuleBuilder, code: FftCode) => number>> = {
   kernel: buildKernel,
-  values: buildValues,
+  values: (module, code) => buildValues(module, code, null),
   products: buildProducts,
   results: buildResults,
+  slopes: (module, code) => buildValues(module, code, scaleOf(code)),
+  gradients: buildGradients,
 };
 
-/** What every step begins with. */
-interface Chunk {
-  readonly table: Local;
-  readonly chunk: Local;
-  readonly examples: Local;
-  readonly record: Local;
-  readonly scratch: Local;
-}
+/** What the transforms leave to multiply by. */
+const scaleOf = ({ sizes }: FftCode): number => 1 / (4 * sizes[0] * sizes[1] * sizes[2]);
 
-/** Runs the chunks, with a slot of the scratch where the step needs one. */
-function routine(module: ModuleBuilder, slots: boolean, body: (f: FunctionBuilder, own: Chunk) => void): number {
-  return module.function(["i32", "i32", "i32", "i32"], [], (f) => {
-    const [table, chunk, end, examples] = f.parameters;
-    const [record, scratch, mark, slot] = f.locals("i32", 4);
-    f.block((exit) => {
-      f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
-      operand(f, table, operandAt.record).set(record);
-      if (slots) {
-        takeSlot(
-          f,
-          () => operand(f, table, operandAt.marks),
-          () => word(f, record, "slots"),
-          { mark, slot },
-        );
-        operand(f, table, operandAt.scratch).get(slot);
-        word(f, record, "slotBytes").op("i32.mul", "i32.add").set(scratch);
-      }
-      f.loop((next) => {
-        body(f, { table, chunk, examples, record, scratch });
-        f.get(chunk).i32(1).op("i32.add").tee(chunk).get(end).op("i32.lt_s").branchIf(next);
-      });
-      if (slots) f.get(mark).i32(0).memory("i32.atomic.store");
-    });
-  });
-}
-
-const operand = (f: FunctionBuilder, table: Local, index: number): FunctionBuilder => f.get(table).memory("i32.load", 4 * index);
-
-/** first = floor(number / of), rest = number mod of */
-function divide(f: FunctionBuilder, number: Local, of: FftWord, record: Local, first: Local, rest: Local): void {
-  f.get(number);
-  word(f, record, of).op("i32.rem_u").set(rest);
-  f.get(number);
-  word(f, record, of).op("i32.div_u").set(first);
-}
-
-/** One part of the result channels and some channels of the source: K[part][frequency][channel], times what the transforms leave to divide by. */
+/** One part of the result channels and some channels of the source: K[part][frequency][channel], scaled. */
 function buildKernel(module: ModuleBuilder, code: FftCode): number {
-  const forward = addForward(module, code);
-  const split = addSplit(module, code, 1 / (4 * code.sizes[0] * code.sizes[1] * code.sizes[2]));
+  const forward = addForward(module, code, [1, 1, 1]);
+  const split = addSplit(module, code, scaleOf(code));
   const { cell } = scratchBytes(code);
   return routine(module, true, (f, { table, chunk, record, scratch }) => {
     const [part, channel, count, source, target] = f.locals("i32", 5);
@@ -164,113 +126,20 @@ function pushPart(
     .op("i32.mul", "i32.add");
 }
 
-/** Values[frequency][part][example and tile][lane] of the source. */
-function buildValues(module: ModuleBuilder, code: FftCode): number {
-  const forward = addForward(module, code);
-  const split = addSplit(module, code, null);
+/** Values[frequency][part][example and tile][lane] of the source, times the scale where one is given. */
+function buildValues(module: ModuleBuilder, code: FftCode, scale: number | null): number {
+  const forward = addForward(module, code, code.spread);
+  const split = addSplit(module, code, scale);
   return routine(module, true, (f, own) => {
     const { table, record, scratch } = own;
     const place = placeChunk(f, code, own, "sources");
     pushPart(f, own, () => operand(f, table, operandAt.from), 0, place, code.from / code.lanes, code.lanes);
     f.get(scratch).get(place.tile).get(record);
-    for (const name of ["cell", "row", "plane"] as const) streamWord(f, record, 0, name);
+    for (const name of ["nextCell", "nextRow", "nextPlane"] as const) streamWord(f, record, 0, name);
     f.call(forward).get(scratch);
     tableAt(f, record, "pairs");
     word(f, record, "pairCount").get(place.at);
     word(f, record, "valueFrequency").call(split);
-  });
-}
-
-/** Products[frequency][part][example and tile][lane] of a range of frequencies; operands: values, record, products, kernel. */
-function buildProducts(module: ModuleBuilder, code: FftCode): number {
-  const rows = mostTiles(code);
-  const dense = code.depthwise ? [] : Array.from({ length: rows }, (_, i) => addDense(module, code, i + 1));
-  const each = code.depthwise ? addEach(module, code) : 0;
-  return routine(module, false, (f, { table, chunk, examples, record }) => {
-    const [frequency, last, tiles, part, values, kernel, products, next] = f.locals("i32", 8);
-    const [left, value, product] = f.locals("i32", 3);
-    f.get(examples);
-    word(f, record, "tileCount").op("i32.mul").set(tiles);
-    f.get(chunk).i32(1).op("i32.add").set(next);
-    word(f, record, "frequencies").set(frequency);
-    f.get(frequency).set(last);
-    const start = f.local("i32");
-    f.get(chunk).set(start);
-    emitShare(f, frequency, start, () => word(f, record, "frequencyChunks"));
-    emitShare(f, last, next, () => word(f, record, "frequencyChunks"));
-    f.get(next).get(start).op("i32.sub").tee(last);
-    f.if(() => {
-      operand(f, table, operandAt.from).get(start);
-      word(f, record, "valueFrequency").op("i32.mul", "i32.add").set(values);
-      operand(f, table, operandAt.to).get(start);
-      word(f, record, "productFrequency").op("i32.mul", "i32.add").set(products);
-      operand(f, table, operandAt.scratch).get(start);
-      word(f, record, "kernelFrequency").op("i32.mul", "i32.add").set(kernel);
-      const cellBytes = 8 * code.lanes;
-      countDown(f, last, () => {
-        const panel = f.local("i32");
-        f.get(kernel).set(panel);
-        f.get(values).set(value);
-        f.get(products).set(product);
-        word(f, record, "results").set(part);
-        countDown(f, part, () => {
-          if (code.depthwise) {
-            f.get(value).get(panel).get(product).get(tiles).call(each);
-            f.get(value);
-            word(f, record, "valuePart").op("i32.add").set(value);
-          } else emitTiles(f, record, dense, { tiles, left, values, kernel: panel, products: product, cellBytes });
-          f.get(panel);
-          word(f, record, "kernelPart").op("i32.add").set(panel);
-          f.get(product);
-          word(f, record, "productPart").op("i32.add").set(product);
-        });
-        f.get(values);
-        word(f, record, "valueFrequency").op("i32.add").set(values);
-        f.get(products);
-        word(f, record, "productFrequency").op("i32.add").set(products);
-        f.get(kernel);
-        word(f, record, "kernelFrequency").op("i32.add").set(kernel);
-      });
-    });
-  });
-}
-
-interface TileRun {
-  readonly tiles: Local;
-  readonly left: Local;
-  readonly values: Local;
-  readonly kernel: Local;
-  readonly products: Local;
-  readonly cellBytes: number;
-}
-
-/** Register tiles over all tiles, as equal as they can be: dense[i] does i + 1. */
-function emitTiles(
-  f: FunctionBuilder,
-  record: Local,
-  dense: readonly number[],
-  { tiles, left, values, kernel, products, cellBytes }: TileRun,
-): void {
-  const [runs, rows, value, product] = f.locals("i32", 4);
-  const rounded = dense.length - 1;
-  f.get(tiles).set(left);
-  f.get(tiles).i32(rounded).op("i32.add").i32(dense.length).op("i32.div_u").set(runs);
-  f.get(values).set(value);
-  f.get(products).set(product);
-  countDown(f, runs, () => {
-    f.get(left).get(runs).op("i32.add").i32(1).op("i32.sub").get(runs).op("i32.div_u").set(rows);
-    dense.forEach((index, i) => {
-      f.get(rows)
-        .i32(i + 1)
-        .op("i32.eq");
-      f.if(() => {
-        f.get(value).get(kernel).get(product);
-        word(f, record, "channels");
-        word(f, record, "valuePart").call(index);
-      });
-    });
-    f.get(left).get(rows).op("i32.sub").set(left);
-    for (const pointer of [value, product]) f.get(pointer).get(rows).i32(cellBytes).op("i32.mul", "i32.add").set(pointer);
   });
 }
 
@@ -297,7 +166,7 @@ function buildResults(module: ModuleBuilder, code: FftCode): number {
         tileWord(f, place.tile, (["at0", "at1", "at2"] as const)[axis]);
         streamWord(f, record, 1 + i, name).op("i32.mul", "i32.add");
       });
-      for (const name of ["cell", "row", "plane"] as const) streamWord(f, record, 1 + i, name);
+      for (const name of ["nextCell", "nextRow", "nextPlane"] as const) streamWord(f, record, 1 + i, name);
     });
     f.call(inverse);
   });

@@ -7,6 +7,9 @@ import type { LaneCode } from "./vectors.ts";
 export interface FftCode extends LaneCode {
   /** Cells of a transform on three axes; those that a plan lacks come first and have extent 1. */
   readonly sizes: readonly [number, number, number];
+  /** Cells of the scratch from a cell of the source to the next, and from a result to the next. */
+  readonly spread: readonly [number, number, number];
+  readonly keep: readonly [number, number, number];
   /** Lanes of a block of the source and of the result. */
   readonly from: number;
   readonly to: number;
@@ -67,8 +70,11 @@ const words = [
 
 export type FftWord = (typeof words)[number];
 
-/** Bytes of a stream: where it starts, and its steps. The first is the source, the second the result, then the fused operands. */
-export const streamWords = ["origin", "example", "block", "plane", "row", "cell"] as const;
+/**
+ * Bytes of a stream: where it starts, to the next example, block, plane, row and cell, and to the next ones of a transform.
+ * The first is the source, the second the result, then the fused operands.
+ */
+export const streamWords = ["origin", "example", "block", "plane", "row", "cell", "nextPlane", "nextRow", "nextCell"] as const;
 export type Stream = Readonly<Record<(typeof streamWords)[number], number>>;
 
 /** Words of a tile: the source's offset; first cell and number of cells on each axis of the source, then of the result; 1 where cells stay empty. */
@@ -101,8 +107,9 @@ export interface Tables {
 
 type Placed = "roots0" | "roots1" | "roots2" | "pairs" | "tiles" | "kernelTile" | "mask";
 
+/** The words that the steps of a record read; the others are 0. */
 export function fftRecord(
-  values: Readonly<Record<Exclude<FftWord, Placed>, number>>,
+  values: Partial<Readonly<Record<Exclude<FftWord, Placed>, number>>>,
   streams: readonly Stream[],
   tables: Tables,
 ): Int32Array {
@@ -123,8 +130,8 @@ export function fftRecord(
     kernelTile: place(tile(tables.kernelTile)),
     mask: place(tables.mask),
   };
-  const all: Readonly<Record<FftWord, number>> = { ...values, ...placed };
-  return Int32Array.from([...words.map((name) => all[name]), ...body]);
+  const all: Partial<Readonly<Record<FftWord, number>>> = { ...values, ...placed };
+  return Int32Array.from([...words.map((name) => all[name] ?? 0), ...body]);
 }
 
 /** Pushes a word of the record. */

@@ -10,14 +10,15 @@ import { type FftCode, fftRecord, type Stream, type Tile } from "./code.ts";
 import { rootsOf } from "./lines.ts";
 import { type Cut, cutOf, type FftProblem, lanesOf, partsOf } from "./problem.ts";
 import { pairCount, pairsOf } from "./split.ts";
+import { tileOf, tilesOf, wholePart } from "./tiles.ts";
 
 /** Chunks of the products at most, and channels of a chunk of the kernel's transform. */
-const mostFrequencyChunks = 64;
+export const mostFrequencyChunks = 64;
 const kernelRun = 8;
 
-type Three = readonly [number, number, number];
+export type Three = readonly [number, number, number];
 /** The last axes of three. */
-const three = (list: readonly number[], otherwise: number): Three => {
+export const three = (list: readonly number[], otherwise: number): Three => {
   const [a, b, c] = [otherwise, otherwise, otherwise, ...list].slice(-3);
   return [a, b, c];
 };
@@ -48,6 +49,8 @@ function layOut(problem: FftProblem, buffers: Buffers, fusion: Fusion | null, de
     lanes,
     fma: device.fma,
     sizes: three(cut.sizes, 1),
+    spread: three(problem.spread, 1),
+    keep: three(problem.keep, 1),
     from: source.block,
     to: result.block,
     depthwise,
@@ -94,58 +97,33 @@ function packingOf({ plan, depthwise }: FftProblem, block: number, panels: numbe
   return { block, panels, panelsPerGroup: panels, ...order, rowsPerGroup: to, groupStride: 0, rows: taps * channels };
 }
 
-/** What each tile of an example reads and writes; cells of the source that lie in the padding stay zero. */
-function tilesOf(problem: FftProblem, { sizes, steps, counts }: Cut, source: Placement): Tile[] {
-  const axes = sizes.map((length, axis) =>
-    Array.from({ length: counts[axis] }, (_, i) => {
-      const at = i * steps[axis];
-      const from = at - problem.low[axis];
-      const [first, end] = [Math.max(0, from), Math.min(source.extents[axis], from + length)];
-      const cells = Math.min(steps[axis], problem.result.shape[axis + 2] - at);
-      return { at, cells, start: first - from, count: Math.max(0, end - first), offset: 4 * first * source.strides[axis] };
-    }),
+/** Where a value lies whose cells a transform takes `apart` cells of it apart. */
+export function streamOf(
+  at: { origin: number; exampleStride: number; blockStride: number; strides: readonly number[] },
+  apart: readonly number[],
+): Stream {
+  const [plane, row, cell] = three(at.strides, 0).map((stride) => 4 * stride);
+  const [nextPlane, nextRow, nextCell] = three(
+    at.strides.map((stride, axis) => 4 * stride * apart[axis]),
+    0,
   );
-  const whole = { at: 0, cells: 1, start: 0, count: 1, offset: 0 };
-  const [planes, rows, cells] = [[whole], [whole], ...axes].slice(-3);
-  return planes.flatMap((a) => rows.flatMap((b) => cells.map((c) => tileOf([a, b, c], size(sizes)))));
-}
-
-interface Part {
-  readonly at: number;
-  readonly cells: number;
-  readonly start: number;
-  readonly count: number;
-  readonly offset: number;
-}
-
-function tileOf([a, b, c]: readonly [Part, Part, Part], all: number): Tile {
-  const cells = a.count * b.count * c.count;
   return {
-    offset: a.offset + b.offset + c.offset,
-    start0: a.start,
-    start1: b.start,
-    start2: c.start,
-    count0: cells === 0 ? 0 : a.count,
-    count1: b.count,
-    count2: c.count,
-    at0: a.at,
-    at1: b.at,
-    at2: c.at,
-    cells0: a.cells,
-    cells1: b.cells,
-    cells2: c.cells,
-    partial: cells < all ? 1 : 0,
+    origin: 4 * at.origin,
+    example: 4 * at.exampleStride,
+    block: 4 * at.blockStride,
+    plane,
+    row,
+    cell,
+    nextPlane,
+    nextRow,
+    nextCell,
   };
 }
 
 /** Where source, result and fused operands lie. */
 function streamsOf({ problem, source, result }: LaidOut, buffers: Buffers, fusion: Fusion | null): Stream[] {
-  const stream = (at: { origin: number; exampleStride: number; blockStride: number; strides: readonly number[] }): Stream => {
-    const [plane, row, cell] = three(at.strides, 0).map((stride) => 4 * stride);
-    return { origin: 4 * at.origin, example: 4 * at.exampleStride, block: 4 * at.blockStride, plane, row, cell };
-  };
   const operands = (fusion?.operands ?? []).map((type, i) => fusedPlace(type, buffers.operands[i], problem.result, result.block));
-  return [source, result, ...operands].map(stream);
+  return [source, result, ...operands].map((at) => streamOf(at, problem.apart));
 }
 
 /** Bytes of the transformed source, result and kernel, and of the parts of each. */
@@ -178,7 +156,6 @@ function recordOf(at: LaidOut, streams: readonly Stream[]): Int32Array {
       1,
     ),
   ];
-  const part = (count: number): Part => ({ at: 0, cells: 1, start: 0, count, offset: 0 });
   const last = result.channels - (result.blocks - 1) * result.block;
   const lanes = Array.from({ length: result.block }, (_, lane) => lane);
   return fftRecord(
@@ -214,13 +191,13 @@ function recordOf(at: LaidOut, streams: readonly Stream[]): Int32Array {
       roots: code.sizes.map((length, axis) => rootsOf(axis === 2 ? length / 2 : length)),
       pairs,
       tiles,
-      kernelTile: tileOf([part(kernels[0]), part(kernels[1]), part(kernels[2])], size(code.sizes)),
+      kernelTile: tileOf([wholePart(kernels[0]), wholePart(kernels[1]), wholePart(kernels[2])], size(code.sizes)),
       mask: [...lanes.map(() => -1), ...lanes.map((lane) => (lane < last ? -1 : 0))],
     },
   );
 }
 
-const slotBytes = ({ sizes, lanes }: FftCode): number => oddLines(4 * lanes * size(sizes));
+export const slotBytes = ({ sizes, lanes }: FftCode): number => oddLines(4 * lanes * size(sizes));
 
 const read = (of: OperandRef["of"], index: number): OperandRef => ({ of, index, access: "read" });
 const write = (of: OperandRef["of"], index: number): OperandRef => ({ of, index, access: "write" });

@@ -42,8 +42,8 @@ function axesOf(module: ModuleBuilder, code: FftCode, inverse: boolean): Axes {
   };
 }
 
-/** Copies cells of one line, which lie `pitch` bytes apart, side by side. Arguments: from, to, cells, pitch. */
-const addCopy = (module: ModuleBuilder, code: FftCode): number =>
+/** Copies cells of one line, which lie `pitch` bytes apart, `spread` cells apart. Arguments: from, to, cells, pitch. */
+const addCopy = (module: ModuleBuilder, code: FftCode, spread: number): number =>
   module.function(["i32", "i32", "i32", "i32"], [], (f) => {
     const [from, to, count, pitch] = f.parameters;
     const v = new VectorCode(f, code);
@@ -51,7 +51,7 @@ const addCopy = (module: ModuleBuilder, code: FftCode): number =>
       v.store(to, 0, v.load(from, 0));
       v.write();
       f.get(from).get(pitch).op("i32.add").set(from);
-      advance(f, to, v.cellBytes);
+      advance(f, to, spread * v.cellBytes);
     });
   });
 
@@ -73,9 +73,9 @@ const addClear = (module: ModuleBuilder, code: FftCode): number =>
  * Copies the cells of a tile into the scratch, zeros around them, and transforms it.
  * Arguments: source, scratch, tile, record, bytes from cell to cell, from row to row and from plane to plane of the source.
  */
-export function addForward(module: ModuleBuilder, code: FftCode): number {
+export function addForward(module: ModuleBuilder, code: FftCode, spread: FftCode["spread"]): number {
   const { lines, strips } = axesOf(module, code, false);
-  const [copy, clear] = [addCopy(module, code), addClear(module, code)];
+  const [copy, clear] = [addCopy(module, code, spread[2]), addClear(module, code)];
   const { cell, row, plane } = scratchBytes(code);
   return module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => {
     const [source, scratch, tile, record, cellPitch, rowPitch, planePitch] = f.parameters;
@@ -107,12 +107,12 @@ export function addForward(module: ModuleBuilder, code: FftCode): number {
             tableAt(f, record, "roots2").call(lines[2]);
           }
           f.get(from).get(rowPitch).op("i32.add").set(from);
-          advance(f, to, row);
+          advance(f, to, spread[1] * row);
         });
         tableAt(f, record, "roots1").set(roots);
         strips(f, 1, first, roots);
         f.get(source).get(planePitch).op("i32.add").set(source);
-        advance(f, first, plane);
+        advance(f, first, spread[0] * plane);
       }),
     );
     tableAt(f, record, "roots0").set(roots);
@@ -154,7 +154,7 @@ function addFinish(module: ModuleBuilder, code: FftCode): number {
       });
       v.store(target, 0, sum);
       v.write();
-      advance(f, source, v.cellBytes);
+      advance(f, source, code.keep[2] * v.cellBytes);
       f.get(target).get(cell).op("i32.add").set(target);
       code.fused.forEach(
         (_, i) =>
@@ -207,13 +207,13 @@ export function addInverse(module: ModuleBuilder, code: FftCode): number {
         code.fused.forEach((_, i) => void f.get(rowsAt[i + 1]).get(own[i + 1][1]));
         f.call(finish);
         move(2, rowsAt);
-        advance(f, line, row);
+        advance(f, line, code.keep[1] * row);
       });
       move(
         3,
         own.map(([at]) => at),
       );
-      advance(f, first, plane);
+      advance(f, first, code.keep[0] * plane);
     });
   });
 }

@@ -104,6 +104,17 @@ export class VectorCode {
     this.#waiting.push({ result: null, uses: [from], emit });
   }
 
+  /** Sets locals of the caller. */
+  keep(from: Lanes, to: readonly Local[]): void {
+    const emit = (locals: (lanes: Lanes) => readonly Local[]): void => {
+      const made = locals(from);
+      to.forEach((local, half) => {
+        this.#f.get(made[half]).set(local);
+      });
+    };
+    this.#waiting.push({ result: null, uses: [from], emit });
+  }
+
   storeComplex(at: Local, offset: number, [re, im]: Complex): void {
     this.store(at, offset, re);
     this.store(at, offset + this.cellBytes, im);
