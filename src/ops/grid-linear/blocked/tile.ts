@@ -1,6 +1,7 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import { advance, multiplyAdd } from "../../../emit/wasm/vectors.ts";
 import { type Constants, emitExpression, hoistConstants } from "../../expression/print-wasm.ts";
+import { fetchLines, lineBytes } from "../tiles/fetch.ts";
 import { type Body, firstFused, type GatherCode, head, phaseHead, recordOperand, streamOperands } from "./code.ts";
 
 /** Where a stream stands and how it moves on: by `inner` along the innermost axis, by the others when that one is full. */
@@ -81,29 +82,8 @@ interface Ahead {
   readonly end: Local;
 }
 
-const lineBytes = 64;
 /** Tiles in which the next panel is fetched: a map of 7x7 cells has 8. */
 const fetchTiles = 8;
-
-/**
- * Reads a share of the next panel's cache lines, so that it comes near while this one is multiplied: from behind the second cache a panel comes at a third
- * of the speed at which the first tile takes it. Compilers keep loads whose result is not used, since they may trap.
- */
-function touchAhead(f: FunctionBuilder, { at, end }: Ahead, bytes: number): void {
-  const lines = Math.ceil(bytes / fetchTiles / lineBytes);
-  f.get(at)
-    .i32(lines * lineBytes)
-    .op("i32.add")
-    .get(end)
-    .op("i32.le_u");
-  f.if(() => {
-    for (let line = 0; line < lines; line++)
-      f.get(at)
-        .memory("i32.load", line * lineBytes)
-        .op("drop");
-    advance(f, at, lines * lineBytes);
-  });
-}
 
 interface Start {
   readonly table: Local;
@@ -253,7 +233,8 @@ function accumulate(
       }
       f.loop((again) => {
         emitBody(f, code, body, row, pointers, sets);
-        if (code.fetch) touchAhead(f, ahead, body.channels * body.offsets.length * code.lanes * 4);
+        if (code.fetch)
+          fetchLines(f, ahead.at, ahead.end, Math.ceil((body.channels * body.offsets.length * code.lanes * 4) / fetchTiles / lineBytes));
         f.get(at).memory("i32.load").set(step);
         for (const pointer of pointers) f.get(pointer).get(step).op("i32.add").set(pointer);
         f.get(row).get(at).memory("i32.load", 4).op("i32.add").set(row);

@@ -17,11 +17,11 @@ import { addSource } from "./source.ts";
 export type Stage = "whole" | "values" | "products";
 
 export function winogradRoutine(code: WinogradCode, stage: Stage, tier: string): Routine {
-  const { form, rank, from, lanes, rows, rest, pool, spare, own, epilogue, fused } = code;
+  const { form, rank, from, lanes, rows, rest, pool, spare, own, fetch, epilogue, fused } = code;
   const windows = [pool.slices, pool.rows, pool.cells];
   const kept = windows.some((extent) => extent > 1) ? ` max pool ${windows.join("x")}` : "";
   const source = `${form.points.join(",")} ${rank}d ${from}`;
-  const result = `${lanes}x${rows} rest ${rest}${kept}${spare ? " spare" : ""}${own ? " own" : ""} | ${printFused(epilogue, fused)}`;
+  const result = `${lanes}x${rows} rest ${rest}${kept}${spare ? " spare" : ""}${own ? " own" : ""}${fetch > 0 ? ` fetch ${fetch}` : ""} | ${printFused(epilogue, fused)}`;
   return {
     key: `grid-linear winograd ${stage} | ${source}${stage === "values" ? "" : ` ${result}`} | ${tier}`,
     build: (module) => buildChunks(module, code, stage),

@@ -22,6 +22,8 @@ export interface WinogradCode {
   readonly own: boolean;
   /** The last block of result channels has spare lanes. */
   readonly spare: boolean;
+  /** Cache lines of the next kernel panel that are read with every source block of this one; 0 where panels are near or a chunk has many tiles. */
+  readonly fetch: number;
   readonly fma: boolean;
   readonly wide: boolean;
   readonly fused: readonly FusedOperand[];

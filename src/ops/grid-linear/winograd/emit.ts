@@ -3,6 +3,7 @@ import type { Buffers, Device, Emission, Fusion, OperandRef, StepSpec } from "..
 import { type Placement, place } from "../../layout.ts";
 import { type Packing, packRecord, packStep, panelBytes } from "../blocked/pack.ts";
 import { roundUp } from "../gather.ts";
+import { lineBytes } from "../tiles/fetch.ts";
 import { fusedOperand, fusedPlace } from "../tiles/fused.ts";
 import { mostRows } from "../tiles/outer.ts";
 import { freeSlots, markBytes, mostSlots } from "../tiles/slots.ts";
@@ -43,6 +44,7 @@ function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | nul
     pool: problem.pool,
     own: cut.ownBlocks > 0,
     spare: result.channels % result.block !== 0,
+    fetch: fetchOf(problem, cut, source.block * result.block * 4, device),
     fma: device.fma,
     wide: device.wide,
     fused: (fusion?.operands ?? []).map((type) => fusedOperand(type, problem.whole) ?? { splat: false, moves: true }),
@@ -64,6 +66,15 @@ function layOut(problem: WinogradProblem, buffers: Buffers, fusion: Fusion | nul
     each,
     panel,
   };
+}
+
+/** Register tiles of a chunk up to which the next panel is worth fetching ahead: with more, the first waits little beside the others. */
+const fetchTiles = 12;
+
+/** Lines of the next panel that each source block of a register tile fetches, so that together they fetch it all. */
+function fetchOf({ slices }: WinogradProblem, cut: Cut, blockBytes: number, device: Device): number {
+  const tiles = Math.ceil((cut.tiles * slices.count) / mostRows(device, 16));
+  return cut.ownBlocks > 0 || tiles > fetchTiles ? 0 : Math.ceil(blockBytes / lineBytes / tiles);
 }
 
 /** Bytes rounded up to an odd number of cache lines, so that neighbours do not fall on the same sets of a cache. */
@@ -219,7 +230,8 @@ export function emitWinograd(problem: WinogradProblem, buffers: Buffers, fusion:
   return {
     temporaries: [
       packing.panels * panelBytes(packing),
-      code.own ? 0 : planesOf(code) * result.blocks * panel,
+      // one more, which is fetched behind the last
+      code.own ? 0 : (planesOf(code) * result.blocks + 1) * panel,
       slots * slot.bytes,
       mostSlots * markBytes,
       code.own ? 0 : result.blocks * kernelLineBytes(code),

@@ -1,6 +1,7 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
+import { fetchLines, lineBytes } from "../tiles/fetch.ts";
 import { loadTile, outerStep, outerTile, storeTile, zeroTile } from "../tiles/outer.ts";
 import { planesOf, type WinogradCode, word } from "./code.ts";
 
@@ -11,15 +12,18 @@ import { planesOf, type WinogradCode, word } from "./code.ts";
  * what is there.
  */
 export function addProducts(module: ModuleBuilder, code: WinogradCode, more = false): number {
-  const panel = (rows: number): number =>
-    module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPanel(f, code, rows, more));
+  const parameters = Array.from({ length: 10 }, () => "i32" as const);
+  const panel = (rows: number): number => module.function(parameters, [], (f) => emitPanel(f, code, rows, more));
   const [large, small] = [panel(code.rows), panel(code.rows - 1)];
   return module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => emitPlanes(f, code, large, small));
 }
 
-/** Register tiles of `rows` tiles: arguments values, kernel panel, products, register tiles, source blocks, bytes of a block of values, taps, bytes of a tap. */
+/**
+ * Register tiles of `rows` tiles: arguments values, kernel panel, products, register tiles, source blocks, bytes of a block of values, taps, bytes
+ * of a tap, where the next panel is fetched and its end.
+ */
 function emitPanel(f: FunctionBuilder, code: WinogradCode, rows: number, more: boolean): void {
-  const [values, panel, products, count, blocks, blockBytes, taps, tapBytes] = f.parameters;
+  const [values, panel, products, count, blocks, blockBytes, taps, tapBytes, ahead, aheadEnd] = f.parameters;
   const [value, row, block, tap, tapValue] = f.locals("i32", 5);
   const tile = outerTile(f, rows, code.lanes);
   f.loop((next) => {
@@ -40,6 +44,7 @@ function emitPanel(f: FunctionBuilder, code: WinogradCode, rows: number, more: b
             (i) => f.get(value).memory("v128.load32_splat", 4 * (i * code.from + channel)),
             (v) => f.get(row).memory("v128.load", 4 * channel * code.lanes + 16 * v),
           );
+        if (code.fetch > 0) fetchLines(f, ahead, aheadEnd, code.fetch);
         f.get(value).get(blockBytes).op("i32.add").set(value);
         advance(f, row, 4 * code.from * code.lanes);
         f.get(block).i32(1).op("i32.sub").tee(block).branchIf(again);
@@ -82,7 +87,7 @@ function splitTiles(f: FunctionBuilder, rows: number, tiles: Local, small: Local
 
 function emitPlanes(f: FunctionBuilder, code: WinogradCode, largePanel: number, smallPanel: number): void {
   const [record, values, kernel, products, tiles, blocks, tapBytes, sourceBlocks] = f.parameters;
-  const [large, small, plane, block, target, panel, valueBlock, valuePlane, productPlane, productBlock, taps] = f.locals("i32", 11);
+  const [large, small, plane, block, target, panel, valueBlock, valuePlane, productPlane, productBlock, taps, next] = f.locals("i32", 12);
   splitTiles(f, code.rows, tiles, small, large);
   word(f, record, "panel").set(panel);
   word(f, record, "taps").set(taps);
@@ -103,7 +108,18 @@ function emitPlanes(f: FunctionBuilder, code: WinogradCode, largePanel: number, 
       offset(4 * code.from);
       f.get(kernel).get(target);
       offset(4 * code.lanes);
-      f.get(count).get(sourceBlocks).get(valueBlock).get(taps).get(tapBytes).call(index);
+      f.get(count).get(sourceBlocks).get(valueBlock).get(taps).get(tapBytes);
+      f.get(kernel).get(panel).op("i32.add").tee(next);
+      // the register tiles before have fetched their share
+      if (skipped !== null)
+        f.get(skipped)
+          .get(sourceBlocks)
+          .op("i32.mul")
+          .get(taps)
+          .op("i32.mul")
+          .i32(code.fetch * lineBytes)
+          .op("i32.mul", "i32.add");
+      f.get(next).get(panel).op("i32.add").call(index);
     });
   };
   f.i32(planesOf(code)).set(plane);
