@@ -16,6 +16,7 @@ const kinds: Readonly<Record<string, Layer>> = {
   "gaussian 3, stride 2": net.averagePool(3, { stride: 2, padding: 1, weights: { gaussian: 1 } }),
   "power 2": net.powerPool(2, 2),
   "power 2.5": net.powerPool(2.5, 2),
+  "power 2.3": net.powerPool(2.3, 2),
   stochastic: net.stochasticPool(2),
   fractional: net.fractionalPool({ ratio: 1.9 }),
   "fractional, drawn order": net.fractionalPool({ ratio: 1.9, regions: "random" }),
@@ -66,7 +67,8 @@ async function prepare(layer: Layer): Promise<() => Promise<unknown>> {
 }
 
 const programs: { name: string; run: () => Promise<unknown>; best: number }[] = [];
-for (const [name, layer] of Object.entries(kinds)) programs.push({ name, run: await prepare(layer), best: Number.POSITIVE_INFINITY });
+const only = new RegExp(process.argv[3] ?? "");
+for (const [name, layer] of Object.entries(kinds).filter(([own], i) => i === 0 || only.test(own))) programs.push({ name, run: await prepare(layer), best: Number.POSITIVE_INFINITY });
 for (let turn = 0; turn < 60; turn++) {
   for (const program of programs) {
     const start = performance.now();

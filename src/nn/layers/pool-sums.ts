@@ -24,15 +24,32 @@ export function checkPower(kind: string, p: number): void {
   if (!(p >= 1 && Number.isFinite(p))) fail(kind, "", "p", ">= 1", p, "Use max for the largest.");
 }
 
+/** Whether a power is products and a square root. */
+const isQuick = (p: number): boolean => Number.isInteger(2 * p) && p <= 8;
+
+/** e^(p log V) of V >= 0, whose slope is that of its result: p Z / V, and 0 where V is smaller than `least`. */
+const byLogarithm = (of: Expression, p: number, least: number): Expression =>
+  call("exp", call("multiply", constant(p), call("log", call("max", of, constant(least)))));
+
 /** |V|^p */
-export const powers = (input: Value, p: number): Value =>
-  p === 1 ? pointwise(call("abs", operand(0)), [input]) : pointwise(call("power", call("abs", operand(0)), constant(p)), [input]);
+export function powers(input: Value, p: number): Value {
+  const size = call("abs", operand(0));
+  if (p === 1) return pointwise(size, [input]);
+  return pointwise(isQuick(p) ? call("power", size, constant(p)) : byLogarithm(size, p, smallestNormal), [input]);
+}
+
+const smallestNormal = 2 ** -126;
 
 const positive = (formula: Expression, of: Expression): Expression => call("select", call("less", constant(0), of), formula, constant(0));
 
 /** V^(1/p) of sums >= 0; 0 has the slope 0, as no cell under it has one. */
 export const rooted = (sums: Value, p: number): Value =>
-  p === 1 ? sums : pointwise(positive(call("power", call("max", operand(0), constant(1e-30)), constant(1 / p)), operand(0)), [sums]);
+  p === 1
+    ? sums
+    : pointwise(
+        positive(p === 2 ? call("sqrt", call("max", operand(0), constant(1e-30))) : byLogarithm(operand(0), 1 / p, 1e-30), operand(0)),
+        [sums],
+      );
 
 /** a / b of values >= 0; 0 where b is 0. */
 export const share = (a: Value, b: Value): Value =>

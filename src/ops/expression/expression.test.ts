@@ -126,6 +126,20 @@ test("erf and erfc agree with tabled values", () => {
   close(erfc(-1), 1.8427007929497148);
 });
 
+test("what cannot be negative needs no cases for it; half exponents are products and a root", () => {
+  const size = call("abs", operand(0));
+  const calls = (formula: Expression): string[] => schedule(expand(formula)).flatMap((step) => (step.kind === "call" ? [step.name] : []));
+  assert.deepEqual(calls(call("power", size, constant(2.3))), ["abs", "log", "multiply", "exp"]);
+  assert.deepEqual(calls(call("abs", call("exp", operand(0)))), ["exp"]);
+  assert.deepEqual(calls(call("power", size, constant(2.5))), ["abs", "multiply", "sqrt", "multiply"]);
+  for (const y of [0.5, 1.5, 2.5, 7.5, -0.5, -1.5, -3.5])
+    for (const x of [0, 0.3, 1, 7.1, 1e9, Number.POSITIVE_INFINITY]) {
+      const [got, wanted] = [compile(expand(call("power", operand(0), constant(y))))([x]), x ** y];
+      assert.ok(got === wanted || Math.abs(got / wanted - 1) < 1e-14, `${x}^${y}: ${got}`);
+    }
+  assert.ok(Number.isNaN(compile(expand(call("power", operand(0), constant(1.5))))([-2])));
+});
+
 test("power: whole exponents of either sign, roots, and the domain", () => {
   for (const [x, y] of [
     [-2, 3],

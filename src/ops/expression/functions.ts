@@ -49,12 +49,16 @@ function circular(x: Expression, shift: 0 | 1): Expression {
   return choose(below(quadrant, 2), size, apply("negate", size));
 }
 
-/** x^y. Small whole exponents are products; else exp(y log|x|) with the sign that a whole exponent gives. */
+/** x^y. Small exponents that are multiples of 1/2 are products and a square root; else exp(y log|x|) with the sign that a whole exponent gives. */
 function power([x, y]: readonly Expression[]): Expression {
   if (y.kind === "constant") {
     const size = Math.abs(y.value);
     if (Number.isInteger(size) && size <= 8) return y.value < 0 ? apply("reciprocal", product(x, size)) : product(x, size);
     if (size === 0.5) return apply(y.value < 0 ? "rsqrt" : "sqrt", x);
+    if (Number.isInteger(2 * size) && size <= 8) {
+      const root = times(product(x, Math.floor(size)), apply("sqrt", x));
+      return y.value < 0 ? apply("reciprocal", root) : root;
+    }
   }
   const magnitude = apply("exp", times(y, apply("log", apply("abs", x))));
   const half = times(y, 0.5);

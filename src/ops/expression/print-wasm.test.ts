@@ -92,6 +92,21 @@ for (const fma of [true, false]) {
   });
 }
 
+test("the logarithm of what is known to be a normal number has the same bits in fewer instructions", () => {
+  const formulas = [2 ** -126, 1e-30, 0].map((least) => call("log", call("max", operand(0), constant(least))));
+  const bits = Int32Array.from({ length: most }, (_, i) => 0x00800000 + Math.floor((i * 0x7effffff) / most));
+  const cells = new Float32Array(bits.buffer);
+  cells.set([Number.POSITIVE_INFINITY, Number.NaN, 2 ** -126, -1, 0, Number.NEGATIVE_INFINITY, 1e-40, 3.4028234e38]);
+  for (const fma of [true, false]) {
+    const plain = compile(call("log", operand(0)), 1, fma, true);
+    formulas.slice(0, 2).forEach((formula, i) => {
+      const clamped = Float32Array.from(cells, (cell) => (cell < [2 ** -126, 1e-30][i] ? [2 ** -126, 1e-30][i] : cell));
+      assert.deepEqual(compile(formula, 1, fma, true)([cells]), plain([clamped]));
+    });
+    assert.equal(compile(formulas[2], 1, fma)([Float32Array.of(-1, 0, 1, 1e-40)])[1], Number.NEGATIVE_INFINITY);
+  }
+});
+
 test("numbers at the edges of every function of one operand", () => {
   const edges = Float32Array.of(
     0,

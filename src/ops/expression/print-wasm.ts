@@ -1,7 +1,7 @@
 import { invariant } from "../../base/errors.ts";
 import { FunctionBuilder, type Local } from "../../emit/wasm/function.ts";
 import type { Expression } from "../contract.ts";
-import { exp, floor, log } from "./lane-functions.ts";
+import { exp, floor, log, smallestNormal } from "./lane-functions.ts";
 import { type Constants, Lanes, type Vector } from "./lanes.ts";
 import { expand, type Step, scheduleAll } from "./schedule.ts";
 
@@ -108,6 +108,13 @@ function countUses(steps: readonly Step[], results: readonly number[]): number[]
   return uses;
 }
 
+/** Whether a step is NaN or at least the smallest normal number. */
+function isNormal(steps: readonly Step[], at: number): boolean {
+  const step = steps[at];
+  if (step.kind === "constant") return step.value >= smallestNormal;
+  return step.kind === "call" && step.name === "max" && step.inputs.some((input) => isNormal(steps, input));
+}
+
 type Call = Extract<Step, { kind: "call" }>;
 
 function emitCall(printer: Printer, step: Call, at: number): Vector {
@@ -134,7 +141,7 @@ function emitCall(printer: Printer, step: Call, at: number): Vector {
     case "exp":
       return exp(lanes, a);
     case "log":
-      return log(lanes, a);
+      return log(lanes, a, isNormal(steps, step.inputs[0]));
     case "min":
     case "max":
       return extreme(lanes, step, steps, inputs);

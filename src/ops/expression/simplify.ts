@@ -77,8 +77,18 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ["multiply", simplifyProduct],
   ["divide", simplifyQuotient],
   ["negate", simplifyNegation],
+  ["abs", ([a]) => (isPositive(a) ? a : undefined)],
+  ["less", ([a, b]) => (isPositive(a) && b.kind === "constant" && b.value <= 0 ? constant(0) : undefined)],
   ["select", ([condition, a, b]) => (condition.kind === "constant" ? (condition.value !== 0 ? a : b) : same(a, b) ? a : undefined)],
 ]);
+
+/** Whether a part is NaN or a number from +0 on, whatever the operands are. */
+function isPositive(part: Expression): boolean {
+  if (part.kind === "constant") return part.value > 0;
+  if (part.kind === "operand") return false;
+  if (part.name === "max") return part.inputs.some((input) => input.kind === "constant" && input.value > 0);
+  return part.name === "abs" || part.name === "exp" || part.name === "square";
+}
 
 function simplifySum([a, b]: readonly Expression[]): Expression | undefined {
   if (is(a, 0)) return b;
