@@ -1,6 +1,6 @@
 import { browserHost } from "./hosts/browser-host.ts";
 import { serve } from "./targets/remote/serve.ts";
-import { algorithms } from "./targets/wasm/list.ts";
+import { families } from "./targets/wasm/list.ts";
 import { wasmTarget } from "./targets/wasm/session.ts";
 
 const scope = globalThis as unknown as {
@@ -14,5 +14,5 @@ serve(
     post: (message, transfer) => scope.postMessage?.(message, transfer),
     onMessage: (listener) => scope.addEventListener?.("message", (event) => listener(event.data)),
   },
-  wasmTarget(browserHost, algorithms),
+  wasmTarget(browserHost, families),
 );

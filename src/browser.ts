@@ -3,7 +3,7 @@ import type { Session, SessionOptions, Target } from "./graph/session.ts";
 import { browserHost, startModuleWorker } from "./hosts/browser-host.ts";
 import type { Net } from "./nn/scope.ts";
 import { openRemote } from "./targets/remote/session.ts";
-import { algorithms } from "./targets/wasm/list.ts";
+import { families } from "./targets/wasm/list.ts";
 import { wasmTarget } from "./targets/wasm/session.ts";
 import { type FitResult, fit as fitOn } from "./train/fit.ts";
 import { decodeModel, type Model } from "./train/model.ts";
@@ -22,7 +22,7 @@ export type { Best, EpochMetrics } from "./train/history.ts";
 export type { Model, ModelDescription, Prediction } from "./train/model.ts";
 export type { FitOptions, StepMetrics } from "./train/settings.ts";
 
-const direct = wasmTarget(browserHost, algorithms);
+const direct = wasmTarget(browserHost, families);
 
 /**
  * Opens a session of the wasm target. In a page it lives in a worker, so that the page never waits, and has more than one thread where the

@@ -13,7 +13,8 @@ import type { MeasureOptions, NetCost } from "./inspect/measure.ts";
 import type { TracedNet } from "./inspect/summary.ts";
 import type { Net } from "./nn/scope.ts";
 import type { TracedStep } from "./nn/step.ts";
-import { algorithms } from "./targets/wasm/list.ts";
+import { familyOf } from "./plan/families.ts";
+import { everyAlgorithm, families } from "./targets/wasm/list.ts";
 import { type WasmSession, wasmTarget } from "./targets/wasm/session.ts";
 import type { FitResult } from "./train/fit.ts";
 import type { Model } from "./train/model.ts";
@@ -44,7 +45,7 @@ export type { Continuation, TrainedRun, TrainOptions, TrainRequest } from "./tra
 export type { Evaluation, FileLabels, FilePrediction, PartChoice } from "./train/use-model.ts";
 
 /** The wasm target with Node's threads. V8's flags are set when the first session is opened, not before (`TOEPLITZ_V8_FLAGS=0` leaves them alone). */
-export const target = wasmTarget(nodeHost, algorithms);
+export const target = wasmTarget(nodeHost, families);
 
 /**
  * Opens a session of the wasm target: one memory, its threads, and the programs that share both.
@@ -175,7 +176,10 @@ export async function checkLine(
   const { checkProblem } = await import("./inspect/check.ts");
   return checkProblem(
     line,
-    { algorithms, open: (list, threads) => wasmTarget(nodeHost, list).open({ threads, tier }) as Promise<WasmSession> },
+    {
+      algorithms: await everyAlgorithm(),
+      open: (list, threads) => wasmTarget(nodeHost, [familyOf(list)]).open({ threads, tier }) as Promise<WasmSession>,
+    },
     seed,
   );
 }

@@ -4,11 +4,13 @@ import { printChoice } from "../../src/plan/candidates.ts";
 import { prepare } from "../../src/plan/plan.ts";
 import { moveTrial, trialsOf } from "../../src/plan/trial.ts";
 import { derivedValues } from "../../src/plan/uses.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm, families } from "../../src/targets/wasm/list.ts";
 import { type WasmSession, wasmTarget } from "../../src/targets/wasm/session.ts";
 import { timePlans, timeTrials } from "../../src/targets/wasm/tune.ts";
 import type { Sample } from "./fit.ts";
 import { moves, workOf } from "./work.ts";
+
+const algorithms = await everyAlgorithm();
 
 /** All candidates of one node, or one conversion. */
 export interface MeasuredNode {
@@ -23,7 +25,7 @@ const hopeless = 12;
 
 /** Times every candidate of the nodes of all work on one tier. `node bench/costs/measure.ts TIER MATCH` prints one JSON line per node. */
 export async function measureTier(tier: Device["tier"], match: RegExp, print: (node: MeasuredNode) => void): Promise<void> {
-  const session = (await wasmTarget(nodeHost, algorithms).open({ tier, threads: 1 })) as WasmSession;
+  const session = (await wasmTarget(nodeHost, families).open({ tier, threads: 1 })) as WasmSession;
   if (session.device.tier !== tier) throw new Error(`costs: this machine has no tier ${tier}; it has ${session.device.tier}`);
   await measureMoves(session, print);
   const seen = new Set<string>();

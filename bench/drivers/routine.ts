@@ -1,10 +1,12 @@
 import type { Graph } from "../../src/graph/graph.ts";
 import type { Program, Session, SessionOptions } from "../../src/index.ts";
 import { plan } from "../../src/plan/plan.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import type { WasmProgram } from "../../src/targets/wasm/program.ts";
 import type { WasmSession } from "../../src/targets/wasm/session.ts";
 import { build, type Gauge } from "./peak.ts";
+
+const algorithms = await everyAlgorithm();
 
 /**
  * Times of the routines that compute one operator, without the conversions to and from plain layouts around them, and of the multiply-add loop

@@ -6,11 +6,13 @@ import { target } from "../../src/node.ts";
 import { chunkCount } from "../../src/ops/contract.ts";
 import { plan } from "../../src/plan/plan.ts";
 import { Crew, type RoutineFunction } from "../../src/targets/wasm/crew.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import type { WasmSession } from "../../src/targets/wasm/session.ts";
 import { multiplyAdds } from "./peak.ts";
 import { type LoadedCase, readCase } from "./serve.ts";
 import { load, trace } from "./toeplitz.ts";
+
+const algorithms = await everyAlgorithm();
 
 /*
  * How much faster more threads are: a net on one thread and on several, and beside it multiply-adds in registers, which nothing but the cores

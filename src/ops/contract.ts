@@ -186,6 +186,19 @@ export interface Algorithm<P = unknown> {
   emit(plan: P, buffers: Buffers, fusion: Fusion | null, device: Device): Emission;
 }
 
+/** Algorithms that are read together, once a graph has a plan that one of them may take: those of a net are a few of all. */
+export interface Family {
+  /** What they have in common; `explain()` names them so where they are refused together. */
+  readonly name: string;
+  /** Names of the operators that they compute. */
+  readonly operators: readonly string[];
+  /** Names of the operators that rewrites turn into these. */
+  readonly madeOf?: readonly string[];
+  /** Why none of them takes a plan, from the plan alone and never because of what a rewrite may undo; null when one may. Absent: never. */
+  refuses?(plan: unknown): string | null;
+  load(): Promise<readonly Algorithm[]>;
+}
+
 /** Steps that compute one node, with the scratch and the tables they use. */
 export interface Emission {
   /** Bytes of scratch, live while the node runs. */

@@ -2,17 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nodeHost } from "../../src/hosts/node-host.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm, families } from "../../src/targets/wasm/list.ts";
 import { wasmTarget } from "../../src/targets/wasm/session.ts";
 import { devices } from "../laws/judge.ts";
 import { start, trials } from "../laws/nets.ts";
 import { type PlannedOptions, PlannedRun } from "../laws/planned.ts";
 import { differences, type Seen } from "../laws/runs.ts";
 
+const algorithms = await everyAlgorithm();
+
 const trial = trials[0]();
 const [, relaxed] = devices;
 
-const session = await wasmTarget(nodeHost, algorithms).open({ threads: 1, tier: relaxed.tier });
+const session = await wasmTarget(nodeHost, families).open({ threads: 1, tier: relaxed.tier });
 await session.compile(trial.training.graph);
 await start(session, trial);
 const states = await Promise.all(session.states().map(async (name) => ({ name, tensor: await session.read(name) })));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { random } from "../../src/base/random.ts";
 import type { Operator } from "../../src/ops/contract.ts";
 import { type GridLinearPlan, gridLinear, optionsOf, type Role } from "../../src/ops/grid-linear/index.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import { checkOperator, normals } from "../ops/evaluate.ts";
 import { problemsOf } from "../ops/problems.ts";
 import { brokenAdjoint, dot, linear } from "./adjoint.ts";
@@ -13,6 +13,8 @@ import { runAlone } from "./isolated.ts";
 import { devices } from "./judge.ts";
 import { samplePlan } from "./samples.ts";
 import { samples, smoke } from "./suite.ts";
+
+const algorithms = await everyAlgorithm();
 
 function plansOf(operator: Operator, room: string, terms: number): unknown[] {
   const named = problemsOf(room, operator.name).map(({ line }) => operator.parse(line));

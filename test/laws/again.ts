@@ -1,8 +1,10 @@
 /** Tries the laws on one problem line, in all layouts and with all fusions: `node test/laws/again.ts "<line>" [seed]`. */
 import { operatorOfLine } from "../../src/ops/index.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import { Case } from "./case.ts";
 import { devices, Judge } from "./judge.ts";
+
+const algorithms = await everyAlgorithm();
 
 const [line = "", seed = "1"] = process.argv.slice(2);
 const operator = operatorOfLine(line);

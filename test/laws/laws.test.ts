@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { operators } from "../../src/ops/index.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import { devices } from "./judge.ts";
 import { Cases, samples, tryAll } from "./suite.ts";
+
+const algorithms = await everyAlgorithm();
 
 for (const operator of operators) {
   const cases = new Cases(operator);

@@ -3,10 +3,12 @@ import { test } from "node:test";
 import { random } from "../../src/base/random.ts";
 import { size } from "../../src/base/types.ts";
 import { operators } from "../../src/ops/index.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import { devices } from "./judge.ts";
 import { samplePlan } from "./samples.ts";
 import { Cases, samples } from "./suite.ts";
+
+const algorithms = await everyAlgorithm();
 
 for (const operator of operators) {
   test(`${operator.name}: parse(line(plan)) is the plan, and the oracle gives what the types promise`, () => {

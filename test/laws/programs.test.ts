@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Session } from "../../src/graph/session.ts";
 import { nodeHost } from "../../src/hosts/node-host.ts";
 import { referenceTarget } from "../../src/targets/reference/session.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm, families } from "../../src/targets/wasm/list.ts";
 import { wasmTarget } from "../../src/targets/wasm/session.ts";
 import { isWorthSharing } from "../../src/targets/wasm/worth.ts";
 import { devices } from "./judge.ts";
@@ -12,7 +12,9 @@ import { PlannedRun } from "./planned.ts";
 import { allowances, batches, copyStates, differences, evaluate, type Seen, train } from "./runs.ts";
 import { smoke } from "./suite.ts";
 
-const wasm = wasmTarget(nodeHost, algorithms);
+const algorithms = await everyAlgorithm();
+
+const wasm = wasmTarget(nodeHost, families);
 
 async function within<T>(open: Promise<Session>, use: (session: Session) => Promise<T>): Promise<T> {
   const session = await open;

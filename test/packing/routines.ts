@@ -12,7 +12,9 @@ import { Catalogue, offers } from "../../src/plan/candidates.ts";
 import { prepare } from "../../src/plan/plan.ts";
 import { trialsOf } from "../../src/plan/trial.ts";
 import { isAlias } from "../../src/plan/uses.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
+
+const algorithms = await everyAlgorithm();
 
 const device: Device = { tier: "wide", fma: true, wide: true };
 

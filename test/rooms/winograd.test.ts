@@ -9,7 +9,8 @@ import { forwardBlocked } from "../../src/ops/grid-linear/blocked/wasm-forward.t
 import { forward, gridLinear } from "../../src/ops/grid-linear/index.ts";
 import type { GridLinearPlan } from "../../src/ops/grid-linear/plan.ts";
 import { winogradAlgorithms } from "../../src/ops/grid-linear/winograd/wasm-winograd.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { familyOf } from "../../src/plan/families.ts";
+import { families } from "../../src/targets/wasm/list.ts";
 import { wasmTarget } from "../../src/targets/wasm/session.ts";
 import { expect, slacken } from "../laws/bounds.ts";
 import { runAlone } from "../laws/isolated.ts";
@@ -117,7 +118,7 @@ test("threads that share the scratch do not disturb one another", async () => {
   const cells = (type: TensorType): Float32Array => Float32Array.from({ length: size(type.shape) }, () => draw.normal());
   const [data, feed] = [cells(kernel), cells(input)];
   const run = async (threads: number, times: number): Promise<Float32Array[]> => {
-    const session = await wasmTarget(nodeHost, [four, ...algorithms] as Algorithm[]).open({ threads });
+    const session = await wasmTarget(nodeHost, [familyOf([four] as unknown as Algorithm[]), ...families]).open({ threads });
     try {
       const program = await session.compile(tracer.finish());
       assert.match(program.explain(), /winograd-4/);
@@ -140,7 +141,7 @@ test("a limit on rounding leaves F(2, 3), or plain sums alone, in training steps
   tracer.output("z", forward({ kernel: [3, 3], padding: 1 }, kernel, tracer.input("input", inputType)));
   tracer.update(kernel, tracer.input("next", kernelType));
   const planned = async (rounding?: number): Promise<string> => {
-    const session = await wasmTarget(nodeHost, algorithms).open({ threads: 1, rounding });
+    const session = await wasmTarget(nodeHost, families).open({ threads: 1, rounding });
     try {
       return (await session.compile(tracer.finish())).explain();
     } finally {

@@ -6,8 +6,10 @@ import { conv, crossEntropy, gelu, type Layer, models, sequential, sgd, sigmoid,
 import type { Buffer } from "../../src/plan/buffers.ts";
 import { bufferBytes, planMemory } from "../../src/plan/memory.ts";
 import { type Plan, plan } from "../../src/plan/plan.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import { sampleNet } from "./sample-net.ts";
+
+const algorithms = await everyAlgorithm();
 
 const device = { tier: "wide", fma: true, wide: true } as const;
 

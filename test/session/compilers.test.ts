@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { nodeHost } from "../../src/hosts/node-host.ts";
 import { conv, dense, flatten, initialise, maxPool, relu, sequential, sgd, traceTraining } from "../../src/index.ts";
 import { crossEntropy } from "../../src/nn/losses.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { families } from "../../src/targets/wasm/list.ts";
 import { wasmTarget } from "../../src/targets/wasm/session.ts";
 
 const net = sequential(conv(8, { kernel: 3, padding: "same" }), relu(), maxPool(2), conv(20, { kernel: 3 }), relu(), flatten(), dense(10));
@@ -34,7 +34,7 @@ function targetWith(compile: Compile): { target: ReturnType<typeof wasmTarget>; 
       return module;
     },
   };
-  return { target: wasmTarget(host, algorithms), modules };
+  return { target: wasmTarget(host, families), modules };
 }
 
 /** The same module with an empty section: an engine hands out what it has made of equal bytes before. */

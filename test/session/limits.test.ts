@@ -4,10 +4,10 @@ import type { ToeplitzError } from "../../src/base/errors.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { nodeHost } from "../../src/hosts/node-host.ts";
 import { conv, crossEntropy, dense, globalPool, relu, resnet18, sequential, sgd, traceEvaluation, traceTraining } from "../../src/index.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { families } from "../../src/targets/wasm/list.ts";
 import { type WasmSession, wasmTarget } from "../../src/targets/wasm/session.ts";
 
-const target = wasmTarget(nodeHost, algorithms);
+const target = wasmTarget(nodeHost, families);
 const open = (): Promise<WasmSession> => target.open({ threads: 1, fusion: true });
 
 /** The error of a program that does not fit; the session holds no more than before. */

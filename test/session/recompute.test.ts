@@ -25,8 +25,10 @@ import {
 import { open } from "../../src/node.ts";
 import { plan } from "../../src/plan/plan.ts";
 import { referenceTarget } from "../../src/targets/reference/session.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import { sampleNet } from "./sample-net.ts";
+
+const algorithms = await everyAlgorithm();
 
 const device = { tier: "wide", fma: true, wide: true } as const;
 

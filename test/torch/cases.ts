@@ -8,13 +8,13 @@ import { readSafetensors } from "../../src/formats/safetensors.ts";
 import type { Target } from "../../src/graph/session.ts";
 import { nodeHost } from "../../src/hosts/node-host.ts";
 import { referenceTarget } from "../../src/targets/reference/session.ts";
-import { algorithms } from "../../src/targets/wasm/list.ts";
+import { families } from "../../src/targets/wasm/list.ts";
 import { wasmTarget } from "../../src/targets/wasm/session.ts";
 
 /** The targets that every case is run on. */
 export const targets: readonly (readonly [string, Target])[] = [
   ["reference", referenceTarget],
-  ["wasm", wasmTarget(nodeHost, algorithms)],
+  ["wasm", wasmTarget(nodeHost, families)],
 ];
 
 const data = process.env.TOEPLITZ_DATA ?? fileURLToPath(new URL("../../../shared/data", import.meta.url));

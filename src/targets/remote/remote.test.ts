@@ -8,7 +8,7 @@ import { GraphTracer, tensor } from "../../graph/trace.ts";
 import { nodeHost } from "../../hosts/node-host.ts";
 import { add, convolve, multiply } from "../../ops.ts";
 import { referenceTarget } from "../reference/session.ts";
-import { algorithms } from "../wasm/list.ts";
+import { families } from "../wasm/list.ts";
 import { wasmTarget } from "../wasm/session.ts";
 import type { Port, RemoteWorker } from "./calls.ts";
 import { serve } from "./serve.ts";
@@ -85,7 +85,7 @@ async function results(session: Session): Promise<unknown> {
 
 for (const [name, target, options] of [
   ["the reference target", referenceTarget, {}],
-  ["the wasm target", wasmTarget(nodeHost, algorithms), { threads: 2 }],
+  ["the wasm target", wasmTarget(nodeHost, families), { threads: 2 }],
 ] as const) {
   test(`a remote session of ${name} gives the same bits as one at hand`, async () => {
     const [near, far] = [await target.open(options), await openOver(target, options)];
@@ -95,7 +95,7 @@ for (const [name, target, options] of [
 }
 
 test("outputs of a remote run stay as they are when the program runs again", async () => {
-  const session = await openOver(wasmTarget(nodeHost, algorithms), { threads: 1 });
+  const session = await openOver(wasmTarget(nodeHost, families), { threads: 1 });
   const program = await session.compile(example());
   await session.write("kernel", kernel);
   const feeds = { input: cells.subarray(0, 72), counts: Int32Array.of(1, 2, 3, 4), rate: 0 };
@@ -107,7 +107,7 @@ test("outputs of a remote run stay as they are when the program runs again", asy
 });
 
 test("what a program says of itself crosses the line, with times when it is profiled", async () => {
-  const target = wasmTarget(nodeHost, algorithms);
+  const target = wasmTarget(nodeHost, families);
   const near = await target.open({ threads: 1 });
   const nearProgram = await near.compile(example());
   const far = await openOver(target, { threads: 1, profile: true });

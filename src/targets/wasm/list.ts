@@ -1,79 +1,61 @@
-import type { Algorithm } from "../../ops/contract.ts";
-import { flatForward, flatInput } from "../../ops/grid-linear/blocked/wasm-flat.ts";
-import { forwardBlocked } from "../../ops/grid-linear/blocked/wasm-forward.ts";
-import { inputBlocked } from "../../ops/grid-linear/blocked/wasm-input.ts";
-import { denseForward, denseInput, denseKernel } from "../../ops/grid-linear/dense/wasm-dense.ts";
-import { forwardDepthwise, inputDepthwise } from "../../ops/grid-linear/depthwise/wasm-depthwise.ts";
-import { kernelDepthwise } from "../../ops/grid-linear/depthwise/wasm-kernel.ts";
-import { fftAlgorithms } from "../../ops/grid-linear/fft/wasm-fft.ts";
-import { generalGridLinear } from "../../ops/grid-linear/general/wasm-general.ts";
-import { forwardGrouped, inputGrouped } from "../../ops/grid-linear/grouped/wasm-grouped.ts";
-import { kernelGrouped } from "../../ops/grid-linear/grouped/wasm-kernel.ts";
-import { paddedAlgorithms } from "../../ops/grid-linear/grouped/wasm-padded.ts";
-import { kernelBlocked } from "../../ops/grid-linear/kernel/wasm-blocked.ts";
-import { flatKernel } from "../../ops/grid-linear/kernel/wasm-flat.ts";
-import { narrowKernel } from "../../ops/grid-linear/kernel/wasm-narrow.ts";
-import { forwardLocalBatch, inputLocalBatch } from "../../ops/grid-linear/local/wasm-lanes.ts";
-import { forwardLocal, inputLocal, kernelLocal } from "../../ops/grid-linear/local/wasm-local.ts";
-import { narrowForward } from "../../ops/grid-linear/narrow/wasm-narrow.ts";
-import { winogradKernelAlgorithms } from "../../ops/grid-linear/winograd/wasm-kernel-gradient.ts";
-import { winogradAlgorithms } from "../../ops/grid-linear/winograd/wasm-winograd.ts";
-import { plainMatmul } from "../../ops/matmul/wasm-matmul.ts";
-import { channelMove } from "../../ops/move/wasm-channels.ts";
-import { plainMove } from "../../ops/move/wasm-move.ts";
-import { wasmPointwise } from "../../ops/pointwise/wasm-pointwise.ts";
-import { wasmRandom } from "../../ops/random/wasm-random.ts";
-import { wasmMoments } from "../../ops/reduce/wasm-moments.ts";
-import { wasmReduce } from "../../ops/reduce/wasm-reduce.ts";
-import { wasmSums } from "../../ops/reduce/wasm-sums.ts";
-import { blockedRegions, plainRegions } from "../../ops/regions/wasm-regions.ts";
-import { plainWhole } from "../../ops/regions/wasm-whole.ts";
-import { wasmRows } from "../../ops/rows/wasm-rows.ts";
-import { unrolledWindow } from "../../ops/window/wasm-unrolled.ts";
-import { blockedWindow, plainWindow } from "../../ops/window/wasm-window.ts";
+import type { Algorithm, Family } from "../../ops/contract.ts";
+import { refusesReading } from "../../ops/grid-linear/fft/scope.ts";
+import type { GridLinearPlan } from "../../ops/grid-linear/index.ts";
+import { usual } from "./families/usual.ts";
 
-/** The algorithms of the wasm target, in the order in which ties are broken. */
-export const algorithms: readonly Algorithm[] = [
-  denseForward,
-  denseInput,
-  denseKernel,
-  ...winogradAlgorithms,
-  ...winogradKernelAlgorithms,
-  ...fftAlgorithms,
-  forwardBlocked,
-  inputBlocked,
-  kernelBlocked,
-  flatForward,
-  flatInput,
-  flatKernel,
-  narrowForward,
-  narrowKernel,
-  forwardDepthwise,
-  inputDepthwise,
-  kernelDepthwise,
-  forwardLocal,
-  inputLocal,
-  kernelLocal,
-  forwardLocalBatch,
-  inputLocalBatch,
-  forwardGrouped,
-  inputGrouped,
-  kernelGrouped,
-  ...paddedAlgorithms,
-  generalGridLinear,
-  unrolledWindow,
-  blockedWindow,
-  plainWindow,
-  blockedRegions,
-  plainRegions,
-  plainWhole,
-  wasmPointwise,
-  wasmReduce,
-  wasmSums,
-  wasmMoments,
-  wasmRows,
-  wasmRandom,
-  plainMatmul,
-  channelMove,
-  plainMove,
-] as readonly Algorithm[];
+/** The families of convolutions that not every net needs: refused by plans that ask for none of their algorithms. */
+const convolutions = (name: string, refuses: (plan: GridLinearPlan) => string | null, load: () => Promise<unknown>): Family => ({
+  name: `wasm-grid-linear-${name}`,
+  operators: ["grid-linear"],
+  refuses: (plan) => refuses(plan as GridLinearPlan),
+  load: load as Family["load"],
+});
+
+const family = (operators: readonly string[], load: () => Promise<unknown>): Family => ({
+  name: `wasm-${operators.join("-")}`,
+  operators,
+  load: load as Family["load"],
+});
+
+function refusesTriples({ role, axes, groups }: GridLinearPlan): string | null {
+  if (role === "kernel" || groups > 1) return "computes roles forward and input of one group.";
+  const has = axes.some(({ kernel, stride, dilation }) => kernel === 3 && stride === 1 && dilation === 1);
+  return has ? null : "takes kernel 3, stride 1 and dilation 1.";
+}
+
+/**
+ * The algorithms of the wasm target, in the order in which ties are broken. What nearly every net needs comes with the target; the other
+ * families are read when a graph has work for them, since reading all takes longer than compiling a small net.
+ */
+export const families: readonly Family[] = [
+  convolutions(
+    "winograd",
+    refusesTriples,
+    async () => (await import("../../ops/grid-linear/winograd/wasm-winograd.ts")).winogradAlgorithms,
+  ),
+  convolutions("fft", refusesReading, async () => (await import("../../ops/grid-linear/fft/wasm-fft.ts")).fftAlgorithms),
+  convolutions(
+    "kernel",
+    ({ role }) => (role === "kernel" ? null : "computes role kernel only."),
+    async () => (await import("./families/gradients.ts")).gradients,
+  ),
+  { name: "usual", operators: [...new Set(usual.map(({ operator }) => operator))], load: () => Promise.resolve(usual) },
+  convolutions(
+    "groups",
+    ({ groups, channelsIn, channelsOut }) =>
+      groups > 1 || Math.max(channelsIn, channelsOut) === 1 ? null : "one group has no other beside it.",
+    async () => (await import("./families/groups.ts")).groups,
+  ),
+  convolutions(
+    "local",
+    ({ axes }) => (axes.some(({ period }) => period > 1) ? null : "all cells share one kernel (period 1)."),
+    async () => (await import("./families/local.ts")).local,
+  ),
+  { ...family(["rows"], async () => [(await import("../../ops/rows/wasm-rows.ts")).wasmRows]), madeOf: ["reduce"] },
+  family(["regions", "whole"], async () => (await import("./families/regions.ts")).regions),
+  family(["random"], async () => [(await import("../../ops/random/wasm-random.ts")).wasmRandom]),
+  family(["matmul"], async () => [(await import("../../ops/matmul/wasm-matmul.ts")).plainMatmul]),
+];
+
+/** Every algorithm of the target. */
+export const everyAlgorithm = async (): Promise<readonly Algorithm[]> => (await Promise.all(families.map(({ load }) => load()))).flat();

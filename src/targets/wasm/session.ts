@@ -2,10 +2,11 @@ import { fail, Problems } from "../../base/errors.ts";
 import { printType, sameShape, size, type Tensor, type TensorType } from "../../base/types.ts";
 import { type Graph, statesOf } from "../../graph/graph.ts";
 import type { CompileOptions, Session, SessionOptions, Target } from "../../graph/session.ts";
-import type { Algorithm, Device } from "../../ops/contract.ts";
+import type { Device, Family } from "../../ops/contract.ts";
 import type { Measured } from "../../plan/candidates.ts";
+import { algorithmsFor } from "../../plan/families.ts";
 import { alignment, bufferBytes } from "../../plan/memory.ts";
-import { type Plan, type PlanOptions, plan, prepare } from "../../plan/plan.ts";
+import { type Plan, type PlanOptions, type Prepared, plan, prepare } from "../../plan/plan.ts";
 import { Crew, type RoutineFunction, type RoutinePlace } from "./crew.ts";
 import { detectDevice } from "./device.ts";
 import type { Host } from "./host.ts";
@@ -22,14 +23,14 @@ const reservedBytes = 4096;
 /** The wasm target on one host. Compiled routines are kept for the whole process. */
 export function wasmTarget(
   host: Host,
-  algorithms: readonly Algorithm[],
+  families: readonly Family[],
 ): Target & { open(options?: SessionOptions & PlanOptions): Promise<WasmSession> } {
   const cache = new RoutineCache();
   return {
     async open(options = {}) {
       checkOptions(options);
       const device = detectDevice(host, options.tier);
-      return new WasmSession(host, algorithms, device, cache, options);
+      return new WasmSession(host, families, device, cache, options);
     },
   };
 }
@@ -63,7 +64,7 @@ export class WasmSession implements Session, ProgramHome {
   readonly crew: Crew | null;
   readonly profile: boolean;
   readonly #host: Host;
-  readonly #algorithms: readonly Algorithm[];
+  readonly #families: readonly Family[];
   readonly #cache: RoutineCache;
   readonly #options: SessionOptions & PlanOptions;
   readonly #states = new Map<string, StateSlot>();
@@ -74,9 +75,9 @@ export class WasmSession implements Session, ProgramHome {
   #floats: Float32Array;
   #closed = false;
 
-  constructor(host: Host, algorithms: readonly Algorithm[], device: Device, cache: RoutineCache, options: SessionOptions & PlanOptions) {
+  constructor(host: Host, families: readonly Family[], device: Device, cache: RoutineCache, options: SessionOptions & PlanOptions) {
     this.#host = host;
-    this.#algorithms = algorithms;
+    this.#families = families;
     this.device = device;
     this.#cache = cache;
     this.#options = options;
@@ -116,8 +117,11 @@ export class WasmSession implements Session, ProgramHome {
 
   async compile(graph: Graph, { tune = false, choices }: CompileOptions = {}): Promise<WasmProgram> {
     this.#open();
-    const measured = tune && choices === undefined ? await this.#measure(graph) : undefined;
-    const planned = plan(graph, this.#algorithms, this.device, { ...this.#options, choices, measured });
+    const algorithms = await algorithmsFor(graph, this.#families);
+    const measured =
+      tune && choices === undefined ? await this.#measure(prepare(graph, algorithms, this.device, this.#options)) : undefined;
+    this.#open();
+    const planned = plan(graph, algorithms, this.device, { ...this.#options, choices, measured });
     this.#reserve(planned);
     const predicted = predictedTime(planned);
     const sharing = this.profile || !isWorthSharing(planned) ? null : this.crew;
@@ -144,8 +148,7 @@ export class WasmSession implements Session, ProgramHome {
     return program;
   }
 
-  #measure(graph: Graph): Promise<Measured> {
-    const prepared = prepare(graph, this.#algorithms, this.device, this.#options);
+  #measure(prepared: Prepared): Promise<Measured> {
     return measureNodes(prepared, this.device, (plans) => this.openTrials(plans));
   }
 

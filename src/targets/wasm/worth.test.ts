@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { conv, dense, flatten, maxPool, relu, sequential, traceEvaluation } from "../../index.ts";
 import { plan } from "../../plan/plan.ts";
-import { algorithms } from "./list.ts";
+import { everyAlgorithm } from "./list.ts";
 import { isWorthSharing } from "./worth.ts";
+
+const algorithms = await everyAlgorithm();
 
 const device = { tier: "wide", fma: true, wide: true } as const;
 const lenet = sequential(

@@ -7,6 +7,7 @@ import { product } from "../gather.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
 import { fusedLayouts } from "../tiles/fused.ts";
 import { radicesOf } from "./lines.ts";
+import { fewestTaps } from "./scope.ts";
 
 /**
  * A role of a plan as a correlation: result cell i of an axis gathers positions from i keep - low on, `apart` apart; source cell c is at
@@ -45,8 +46,6 @@ export function fftProblem(plan: GridLinearPlan): FftProblem {
   };
 }
 
-/** Fewest taps for which transforms are worth a thought. */
-const fewestTaps = 25;
 /** Fewest terms of a kernel gradient, so that the rounding of a tile evens out. */
 const fewestTerms = 64;
 /** Bytes of transformed sources, results and kernels together. */
