@@ -1,7 +1,9 @@
 import { fail, invariant } from "../base/errors.ts";
 import { printType } from "../base/types.ts";
 import { call, operand, type Value } from "../ops/contract.ts";
+import { type MovePlan, moveOperator, sideBySide } from "../ops/move/index.ts";
 import { pointwise } from "../ops/pointwise/index.ts";
+import type { GraphNode } from "./graph.ts";
 import type { GraphTracer } from "./trace.ts";
 
 /**
@@ -38,7 +40,7 @@ function plainGradients(loss: Value, of: readonly Value[]): (Value | null)[] {
         () => `${node.operator.name}: gradient ${printType(gradient.type)} of input ${printType(values.inputs[position].type)}`,
       );
       const before = found.get(input);
-      found.set(input, before === undefined ? gradient : sum(before, gradient));
+      found.set(input, before === undefined ? gradient : sum(graph, before, gradient));
     });
   }
   graph.path = outerPath;
@@ -54,6 +56,15 @@ function dependents(graph: GraphTracer, of: readonly Value[]): Set<number> {
   return result;
 }
 
-function sum(a: Value, b: Value): Value {
+function sum(graph: GraphTracer, a: Value, b: Value): Value {
+  const [first, second] = [graph.producer(a), graph.producer(b)];
+  if (first?.operator === moveOperator && second?.operator === moveOperator) {
+    const put = ({ plan, inputs }: GraphNode): Parameters<typeof sideBySide>[0] => ({
+      plan: plan as MovePlan,
+      value: graph.handle(inputs[0]),
+    });
+    const joined = sideBySide(put(first), put(second));
+    if (joined !== null) return joined;
+  }
   return pointwise(call("add", operand(0), operand(1)), [a, b]);
 }

@@ -213,6 +213,12 @@ export class GraphTracer implements Tracer {
     this.#updates.push({ state: source.name, value: value.id });
   }
 
+  /** The node that makes a value; undefined for what is fed, kept or constant. */
+  producer(value: Value): GraphNode | undefined {
+    const { source } = this.#values[value.id];
+    return source.kind === "node" ? this.#nodes[source.node] : undefined;
+  }
+
   /** The value with this id. */
   handle(id: number): Value {
     return this.#handles[id];

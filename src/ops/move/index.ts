@@ -1,4 +1,5 @@
 export { concat, crop, flatten, flip, gather, oneHot, pad, pixelShuffle, reshape, slice, transpose, upsample } from "./functions.ts";
+export { sideBySide } from "./joined.ts";
 export {
   type AxisMap,
   type Concat,
