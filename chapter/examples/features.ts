@@ -34,7 +34,9 @@ const [train, test] = [read(set.train), read(set.test ?? set.train)];
 
 // 16 kernels that no label has a part in: drawn at random, found by k-means of whitened patches, or set by hand: Gabor functions of 8 directions, even and odd
 const draws = random(4);
-const waves: Gabor[] = gaborBank({ extent: taps, orientations: 8, frequencies: [1] });
+const bank = gaborBank({ extent: taps, orientations: 8, frequencies: [1] });
+// in so few cells a bell that falls to a third at the edge
+const waves: Gabor[] = bank.map((wave) => ({ ...wave, betaX: 0.3, betaY: 0.3 }));
 const found = clusterPatches(train.cells, [1, side, side], { count: kernels, extent: taps, patches: 8000, seed: 2 });
 const ways: Record<string, ArrayLike<number>> = {
   random: Float32Array.from({ length: kernels * taps * taps }, () => draws.normal()),
@@ -67,14 +69,15 @@ for (const [name, cells] of [...Object.entries(ways), ["learnt with the rest", n
   );
 }
 
-const [blind, clustered, gabor, learnt] = Object.values(scores);
+const [blind, clustered, byHand, learnt] = Object.values(scores);
+const mean = (list: readonly number[]): number => list.reduce((sum, one) => sum + one, 0) / list.length;
 claim(
-  "with 100 examples and more every way is right far more often than by chance, and clustered kernels are better than random ones",
-  [1, 2, 3].every((i) => Math.min(blind[i], gabor[i]) > 50 && clustered[i] > blind[i] + 1),
+  "a classifier of random kernels is right far more often than by chance; of hand-set ones it is better, and of clustered ones better still",
+  blind[3] > 60 && mean(byHand) > mean(blind) + 1 && mean(clustered) > mean(byHand) + 1,
 );
 claim(
   "with 100 examples clustered kernels are as good as those that are learnt with the rest, within 5 of 100; with 400 these are the best",
-  clustered[1] > learnt[1] - 5 && [blind, clustered, gabor].every((way) => learnt[3] > way[3] + 1),
+  clustered[1] > learnt[1] - 5 && [blind, clustered, byHand].every((way) => learnt[3] > way[3] + 1),
 );
 
 /** Four rows of four kernels, a cell apart. */
