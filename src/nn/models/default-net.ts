@@ -43,7 +43,8 @@ export function defaultNet(shape: readonly number[], classes: number, unequal = 
           conv(channels, { kernel, padding: "same", bias: false }),
           batchNorm(),
           relu(),
-          ...(pool.some((by) => by > 1) ? [maxPool(pool)] : []),
+          // with extents of their own, examples rarely divide by what is pooled: the last cells count too
+          ...(pool.some((by) => by > 1) ? [maxPool(pool, { ceil: unequal })] : []),
         ),
       ),
     );

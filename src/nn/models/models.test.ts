@@ -148,3 +148,13 @@ test("nets of cells learn a labelling that needs the neighbours", async () => {
     assert.ok(last < 0.35 * first, `${net.kind}: ${first} to ${last}`);
   }
 });
+
+test("the default net pools the last cells of examples with extents of their own, and leaves out those of a fixed size", () => {
+  const shape = [3, 90, 90];
+  const lastStage = (unequal: boolean): readonly number[] => {
+    const { layers } = traceEvaluation(defaultNet(shape, 5, unequal), { batch: 1, inputs: { input: { shape, unequal } } });
+    return layers.find(({ path }) => path === "stage4/3-maxPool")?.output.shape ?? [];
+  };
+  assert.deepEqual(lastStage(true), [1, 128, 6, 6]);
+  assert.deepEqual(lastStage(false), [1, 128, 5, 5]);
+});
