@@ -54,12 +54,18 @@ export function cutBands(
   const covered = pooledType(result, pool)
     .shape.slice(2)
     .map((extent, axis) => extent * pool.extents[axis]);
-  const { problem, cut, ns } = cutAsIs(withCounts(whole, covered), layout, lanes, device);
+  const { problem, cut, tile, ns } = cutAsIs(withCounts(whole, covered), layout, lanes, device);
   const bands = bandsOf(whole, pool, lanes, cut.parts);
   const count = bands.segments * bands.lines * bands.planes;
   const blocks = plan.examples * Math.ceil(result.shape[1] / lanes);
   const registers = (size(covered) * lanes) / (device.wide ? 8 : 4);
-  return { problem, bands, cut: { ...cut, parts: Math.min(cut.parts, count) }, ns: ns + blocks * (count * bandNs + registers * cellNs) };
+  return {
+    problem,
+    tile,
+    bands,
+    cut: { ...cut, parts: Math.min(cut.parts, count) },
+    ns: ns + blocks * (count * bandNs + registers * cellNs),
+  };
 }
 
 /** The problem with so many cells on each axis, from the first one on. */
@@ -84,7 +90,7 @@ export function emitBands(
 ): Emission {
   const pooled = pooledType(whole.result, fusion.pool);
   const output = place(pooled, buffers.outputs[0]);
-  const { problem, cut, bands } = cutBands(whole, buffers.inputs[1], output.block, fusion.pool, device);
+  const { problem, cut, tile, bands } = cutBands(whole, buffers.inputs[1], output.block, fusion.pool, device);
   const source = place(whole.source, buffers.inputs[1]);
   const result = scratchPlace(place(whole.result, { block: output.block, halo: [], fill: 0 }), bands);
   const [full, last] = [bands.windows, bands.lastWindows].map((windows): LaidOut => {
@@ -92,7 +98,7 @@ export function emitBands(
     const own = withCounts(problem, counts.slice(-problem.sweeps.length));
     return layOut(own, phasesOf(own), source, result);
   });
-  const gather = gatherCode(full, fusion, false, device);
+  const gather = gatherCode(full, fusion, { cells: tile, fetch: false }, device);
   const alone: Cut = { group: 1, parts: 1, run: 1, blocksInner: true };
   const chunks = { each: Math.ceil(output.blocks / cut.run) * cut.parts, group: cut.group };
   const total = chunks.each * Math.ceil(problem.plan.examples / cut.group);

@@ -19,6 +19,8 @@ export interface Cut {
 export interface CutProblem {
   readonly problem: GatherProblem;
   readonly cut: Cut;
+  /** Cells of the larger register tile. */
+  readonly tile: number;
   /** Predicted ns of one thread. */
   readonly ns: number;
 }
@@ -33,6 +35,8 @@ const farRate = 20;
 /** ns of a tile beside its steps, and of one walk over the cells of a phase. */
 const tileNs = 10;
 const phaseNs = 20;
+/** Cells up to which a smaller register tile may fit them better: 8 are two of 4, but no number of 5 and 6. */
+const fewCells = 24;
 const candidates = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128];
 
 /** Multiply-adds of a tile's steps in a ns. */
@@ -127,18 +131,26 @@ export function cutAsIs(problem: GatherProblem, layout: Layout, lanes: number, d
     cells: size(phase.map(({ count }) => count)),
     steps: channels * size(phase.map(({ taps }) => taps.length)),
   }));
-  const blockNs = (examples: number): number =>
+  const blockNs = (tile: number, examples: number): number =>
     phases.reduce((sum, phase) => {
-      const tiles = tiled(Math.max(1, Math.round(phase.cells * examples)), own);
+      const tiles = tiled(Math.max(1, Math.round(phase.cells * examples)), tile);
       return sum + phaseNs + tiles.tiles * tileNs + (tiles.cells * phase.steps * lanes) / rateOf(device, lanes);
     }, 0);
-  const sizes: Sizes = {
+  const cells = size(result.shape.slice(2));
+  const sizes: Omit<Sizes, "blockNs"> = {
     examples: plan.examples,
     blocks,
     worth: isHalf(result.shape[1], lanes) ? blocks - 0.5 : blocks,
     panelBytes: channels * pairFloats(plan) * lanes * 4,
     sourceBytes: (source.exampleStride * 4 * read) / plan.groups,
-    blockNs,
   };
-  return { problem, ...cutSizes(sizes, size(result.shape.slice(2))) };
+  const found = (tile: number): CutProblem => ({
+    problem,
+    tile,
+    ...cutSizes({ ...sizes, blockNs: (examples) => blockNs(tile, examples) }, cells),
+  });
+  const usual = found(own);
+  if (cells * plan.examples > fewCells) return usual;
+  const small = found(own - 1);
+  return small.ns < usual.ns * 0.95 ? small : usual;
 }

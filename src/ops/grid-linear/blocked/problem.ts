@@ -79,10 +79,10 @@ export function emitGather(whole: GatherProblem, buffers: Buffers, fusion: Fusio
   if (fusion?.pool !== undefined) return emitBands(whole, buffers, { ...fusion, pool: fusion.pool }, device);
   const source = inBlocks(buffers.inputs[1], whole.source, device);
   const result = place(whole.result, inBlocks(buffers.outputs[0], whole.result, device));
-  const { problem, cut } = cutGather(whole, source, result.block, device);
+  const { problem, cut, tile } = cutGather(whole, source, result.block, device);
   const at = layOut(problem, phasesOf(problem), place(whole.source, source), result);
   const fetch = result.blocks > 1 && (size(problem.result.shape.slice(2)) * cut.group) / cut.parts <= fetchCells;
-  const code = gatherCode(at, fusion, fetch, device);
+  const code = gatherCode(at, fusion, { cells: tile, fetch }, device);
   return {
     temporaries: [at.packing.panels * panelBytes(at.packing)],
     constants: [packRecord(at.packing), gatherRecord(at, code, cut, buffers.operands, fusion)],

@@ -1,7 +1,7 @@
 import { size } from "../../../base/types.ts";
 import type { Device, Fusion, Layout } from "../../contract.ts";
 import type { Placement } from "../../layout.ts";
-import { type GatherProblem, pairFloats, product, type Sweep, type SweepTap, tileCells } from "../gather.ts";
+import { type GatherProblem, pairFloats, product, type Sweep, type SweepTap } from "../gather.ts";
 import { fusedOperand, fusedPlace } from "../tiles/fused.ts";
 import { type Body, type GatherCode, head, headWords, phaseHead, phaseWords, streamsOf } from "./code.ts";
 import { type Cut, isHalf } from "./cut.ts";
@@ -84,11 +84,16 @@ export function layOut(problem: GatherProblem, phases: readonly Phase[], source:
 }
 
 /** What the code of the main step depends on. */
-export function gatherCode(at: LaidOut, fusion: Fusion | null, fetch: boolean, device: Device): GatherCode {
+export function gatherCode(
+  at: LaidOut,
+  fusion: Fusion | null,
+  { cells, fetch }: Pick<GatherCode, "cells" | "fetch">,
+  device: Device,
+): GatherCode {
   const { problem, result } = at;
   return {
     lanes: result.block,
-    cells: tileCells(device),
+    cells,
     sets: device.wide && result.block === 8 ? 2 : 1,
     bodies: bodiesOf(at),
     spare: result.channels % result.block !== 0,
