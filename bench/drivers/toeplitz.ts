@@ -112,7 +112,8 @@ function stateNames({ net, line }: LoadedCase): Map<string, string> {
 }
 
 async function writeWeights(session: Session, source: LoadedCase, step: TracedStep): Promise<void> {
-  await initialise(session, [step], 1);
+  // the state of an optimiser is not among the weights of a case
+  if (source.kind === "training") await initialise(session, [step], 1);
   const shapes = new Map([...step.parameters, ...step.states].map(({ name, type }) => [name, type.shape]));
   const names = stateNames(source);
   for (const entry of source.parameters) {
