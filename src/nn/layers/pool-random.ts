@@ -1,7 +1,7 @@
 import { fail } from "../../base/errors.ts";
 import { extentBy } from "../../graph/unequal.ts";
 import type { AxisExtent, Value } from "../../ops/contract.ts";
-import { add, divide, equal, floor, less, lessEqual, minimum, multiply, reshape, subtract, sum, where } from "../../ops.ts";
+import { add, divide, equal, floor, less, lessEqual, matmul, minimum, multiply, reshape, subtract, sum, where } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
 import { layer, partsOf, perAxis } from "./layer.ts";
 import { fittingWindows, type PoolOptions, poolAxes, pooledExtents, windowStarts } from "./pool-axes.ts";
@@ -216,14 +216,12 @@ function inDrawnOrder(draws: Value, n: Value, m: Value): Bounds {
     ),
   );
   const larger = less(sum(before, 2), remainder(n, m));
+  const passed = matmul(
+    larger,
+    square((j, i) => j < i),
+  );
   return (from) => {
-    const counted = sum(
-      multiply(
-        reshape(larger, [1, count]),
-        square((i, j) => j < i + from),
-      ),
-      2,
-    );
+    const counted = from === 0 ? passed : add(passed, larger);
     return minimum(add(counted, multiply(quotient(n, m), numbers(draws, count, from))), n);
   };
 }

@@ -43,13 +43,13 @@ const smallestNormal = 2 ** -126;
 const positive = (formula: Expression, of: Expression): Expression => call("select", call("less", constant(0), of), formula, constant(0));
 
 /** V^(1/p) of sums >= 0; 0 has the slope 0, as no cell under it has one. */
-export const rooted = (sums: Value, p: number): Value =>
-  p === 1
-    ? sums
-    : pointwise(
-        positive(p === 2 ? call("sqrt", call("max", operand(0), constant(1e-30))) : byLogarithm(operand(0), 1 / p, 1e-30), operand(0)),
-        [sums],
-      );
+export function rooted(sums: Value, p: number): Value {
+  if (p === 1) return sums;
+  if (p === 2) return pointwise(positive(call("sqrt", call("max", operand(0), constant(1e-30))), operand(0)), [sums]);
+  // a value of its own, so that the slope reads it instead of working it out again
+  const root = pointwise(byLogarithm(operand(0), 1 / p, 1e-30), [sums]);
+  return pointwise(positive(operand(0), operand(1)), [root, sums]);
+}
 
 /** a / b of values >= 0; 0 where b is 0. */
 export const share = (a: Value, b: Value): Value =>
