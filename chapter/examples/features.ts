@@ -13,6 +13,7 @@ import {
   random,
   relu,
   sequential,
+  type Tensor,
   tensor,
 } from "toeplitz";
 import { digits } from "toeplitz/node";
@@ -53,7 +54,7 @@ function ofNormOne(cells: ArrayLike<number>): Float32Array {
 const net: Layer = sequential(conv(kernels, { kernel: taps, padding: "same" }), relu(), maxPool(7), dense(10));
 async function score(count: number, cells: Float32Array | null): Promise<number> {
   const lesson = { shape: [1, side, side], cells: train.cells.subarray(0, count * side * side), targets: train.targets.subarray(0, count) };
-  const start = cells === null ? {} : { "0-conv/kernel": tensor([kernels, 1, taps, taps], cells) };
+  const start: Record<string, Tensor> = cells === null ? {} : { "0-conv/kernel": tensor([kernels, 1, taps, taps], cells) };
   const still = (name: string): boolean => cells !== null && name.startsWith("0-conv");
   const { results, session } = await learn(net, lesson, { steps: 400, rate: 0.02, frozen: still, start });
   const right = 100 * accuracy(await results(test.cells), test.targets);
