@@ -123,12 +123,17 @@ export interface Cut {
   readonly sources: number;
 }
 
-/** Floats of sums, and of expanded strips, that stay in the first and in the second cache. */
-const sumFloats = 4096;
-const stripFloats = 16384;
-const longestStrip = 512;
+/**
+ * Floats of a strip at most, and of the sums and expanded strips of a chunk, which stay in the second cache. Long strips: memory gives and takes
+ * a run of a page and more at two to three times the rate of the runs of half a page that the first cache has room for.
+ */
+const longest = { read: 2048, written: 4096 } as const;
+const sumFloats = 8192;
+const nearFloats = { read: 131_072, written: 393_216 } as const;
 const shortestStrip = 64;
-/** Predicted time of a chunk, ns: each has scratch of its own, which few chunks keep in the second cache. */
+/** Strips that there are at least where the work is worth as many chunks. */
+const fewestStrips = 4;
+/** Predicted time of a chunk, ns. */
 const chunkTime = 150_000;
 
 export function cutOf(plan: GridLinearPlan, device: Device): Cut {
@@ -136,18 +141,14 @@ export function cutOf(plan: GridLinearPlan, device: Device): Cut {
   const [from, to] = [plan.channelsIn / plan.groups, plan.channelsOut / plan.groups];
   const [rows, sources] = plan.role === "input" ? [from, to] : [to, from];
   const expanded = plan.role === "kernel" ? rows + sources : sources;
-  const near = Math.max(8, Math.floor((4 * stripFloats) / (expanded * shortestStrip)));
+  const near = Math.max(8, Math.floor(65_536 / (expanded * shortestStrip)));
   const together = Math.min(32, near, plan.examples * turnCount(plan));
-  // what is written to memory wants long strips more than what is read from it
-  const nearFloats = plan.role === "kernel" ? 4 * stripFloats : stripFloats;
-  const wanted = Math.min(
-    longestStrip,
-    plan.role === "kernel" ? longestStrip : sumFloats / (2 * together),
-    nearFloats / (together * expanded),
-  );
-  const strips = Math.ceil(copies / Math.max(1, Math.floor(Math.max(wanted, shortestStrip) / taps)));
-  const floats = Math.ceil(copies / strips) * taps;
+  const side = plan.role === "kernel" ? "written" : "read";
+  const sums = plan.role === "kernel" ? longest.written : sumFloats / together;
+  const wanted = Math.max(shortestStrip, Math.min(longest[side], sums, nearFloats[side] / (together * expanded)));
   const chunks = Math.max(1, Math.ceil(timeOf(plan, device) / chunkTime / plan.groups));
+  const strips = Math.min(copies, Math.max(Math.min(fewestStrips, chunks), Math.ceil(copies / Math.max(1, Math.floor(wanted / taps)))));
+  const floats = Math.ceil(copies / strips) * taps;
   const perChunk = Math.max(1, Math.ceil(strips / chunks));
   const sets = Math.ceil(strips / perChunk);
   // every part expands all sources anew

@@ -4,9 +4,11 @@ import { advance, whileBelow } from "../../../emit/wasm/vectors.ts";
 import type { Device, Routine } from "../../contract.ts";
 import type { Role } from "../plan.ts";
 import { countDown, whileNonzero } from "../tiles/panel.ts";
+import { mostSlots, takeSlot } from "../tiles/slots.ts";
 import { type Cut, expandedBytes } from "./problem.ts";
+import { addRowProducts, addRowSums, pushRest } from "./rows.ts";
 import { addCopy, addRepeat, addSettle, addTapSums } from "./strips.ts";
-import { addProductTile, addPutBack, addSumTile, largest, type TileCode, type TileShape } from "./tiles.ts";
+import { largest, type TileCode } from "./tiles.ts";
 
 /** Where planes of V, G, Z or Q lie: bytes from one to the next, and from example to example. */
 export interface Planes {
@@ -34,7 +36,10 @@ export interface LocalCode {
 }
 
 /** Operands of the routine; `cells` names the cells of Z, or of G for the kernel gradient. */
-export const operandAt = { source: 0, kernel: 1, other: 2, scratch: 3, sources: 4, cells: 5 } as const;
+export const operandAt = { source: 0, kernel: 1, other: 2, scratch: 3, sources: 4, cells: 5, marks: 6 } as const;
+
+/** Scratches that chunks take in turn: the first ones stay in the caches. */
+export const slotsOf = ({ chunks }: Cut): number => Math.min(mostSlots, chunks);
 
 /** Bytes of what a chunk keeps behind the expanded sources: sums of the forward function, or expanded G and a tile of dK. */
 const otherBytes = ({ role, cut, tile }: Pick<LocalCode, "role" | "cut" | "tile">): number =>
@@ -110,116 +115,6 @@ function addExpandAll(module: ModuleBuilder, code: LocalCode, planes: Planes, on
   });
 }
 
-/** Walks the columns of some rows tile by tile; `visit` gets the columns of a tile and whether it is the first. K and columns move on. */
-function eachTile(
-  f: FunctionBuilder,
-  code: LocalCode,
-  kernel: Local,
-  columns: Local,
-  visit: (count: number, first: boolean) => void,
-): void {
-  const { sources } = code.cut;
-  const move = (count: number): void => {
-    advance(f, kernel, count * code.tile.columnPlane);
-    advance(f, columns, count * code.tile.pitch);
-  };
-  const first = Math.min(largest.columns, sources);
-  visit(first, true);
-  move(first);
-  const whole = Math.floor((sources - first) / largest.columns);
-  if (whole > 0) {
-    const left = f.local("i32");
-    f.i32(whole).set(left);
-    countDown(f, left, () => {
-      visit(largest.columns, false);
-      move(largest.columns);
-    });
-  }
-  const rest = (sources - first) % largest.columns;
-  if (rest > 0) visit(rest, false);
-}
-
-/** Pushes local + 4 (floats - lanes): where the last vector of a strip begins. */
-const pushLast = (f: FunctionBuilder, local: Local, floats: Local, lanes: number): FunctionBuilder =>
-  f.get(floats).i32(lanes).op("i32.sub").i32(2).op("i32.shl").get(local).op("i32.add");
-
-/** Whole vectors of a strip. */
-const pushVectors = (f: FunctionBuilder, floats: Local, lanes: number): FunctionBuilder => f.get(floats).i32(lanes).op("i32.div_u");
-
-const pushRest = (f: FunctionBuilder, floats: Local, lanes: number): FunctionBuilder =>
-  f
-    .get(floats)
-    .i32(lanes - 1)
-    .op("i32.and");
-
-/** A function (kernel, columns, sums, floats, examples). The last vector, where floats are left, reaches back and is summed apart, behind the others. */
-function addRowSums(module: ModuleBuilder, code: LocalCode, rows: number): number {
-  const { lanes } = code.tile;
-  const made = new Map<string, number>();
-  const tileOf = (shape: TileShape, first: boolean): number => {
-    const key = `${shape.columns} ${first}`;
-    const index = made.get(key) ?? addSumTile(module, code.tile, shape, first);
-    made.set(key, index);
-    return index;
-  };
-  for (const [columns, first] of tilesOf(code)) tileOf({ rows, columns }, first);
-  return module.function(["i32", "i32", "i32", "i32", "i32"], [], (f) => {
-    const [kernel, columns, sums, floats, examples] = f.parameters;
-    eachTile(f, code, kernel, columns, (count, first) => {
-      const tile = tileOf({ rows, columns: count }, first);
-      f.get(kernel).get(columns).get(sums);
-      pushVectors(f, floats, lanes).get(examples).call(tile);
-      pushRest(f, floats, lanes).if(() => {
-        pushLast(f, kernel, floats, lanes);
-        pushLast(f, columns, floats, lanes);
-        f.get(floats).i32(-lanes).op("i32.and").i32(2).op("i32.shl").get(sums).op("i32.add").i32(1).get(examples).call(tile);
-      });
-    });
-  });
-}
-
-/** Tiles that occur: columns, and whether they begin. */
-function tilesOf({ cut: { sources } }: LocalCode): [number, boolean][] {
-  const first = Math.min(largest.columns, sources);
-  const [whole, rest] = [Math.floor((sources - first) / largest.columns), (sources - first) % largest.columns];
-  return [
-    [first, true],
-    ...(whole > 0 ? [[largest.columns, false] as [number, boolean]] : []),
-    ...(rest > 0 ? [[rest, false] as [number, boolean]] : []),
-  ];
-}
-
-/** A function (kernel, columns, rows, floats, examples, continues, apart). The last vector is made apart before the others may change what it reads. */
-function addRowProducts(module: ModuleBuilder, code: LocalCode, rows: number): number {
-  const { lanes } = code.tile;
-  const tiles = new Map(
-    [...new Set(tilesOf(code).map(([columns]) => columns))].map((columns) => [
-      columns,
-      {
-        whole: addProductTile(module, code.tile, { rows, columns }, false),
-        last: addProductTile(module, code.tile, { rows, columns }, true),
-        back: addPutBack(module, code.tile, { rows, columns }),
-      },
-    ]),
-  );
-  return module.function(["i32", "i32", "i32", "i32", "i32", "i32", "i32"], [], (f) => {
-    const [kernel, columns, row, floats, examples, continues, apart] = f.parameters;
-    eachTile(f, code, kernel, columns, (count) => {
-      const { whole, last, back } = tiles.get(count) as { whole: number; last: number; back: number };
-      pushRest(f, floats, lanes).if(() => {
-        for (const local of [kernel, columns, row]) pushLast(f, local, floats, lanes);
-        f.i32(1).get(examples).get(continues).get(apart).call(last);
-      });
-      f.get(kernel).get(columns).get(row);
-      pushVectors(f, floats, lanes).get(examples).get(continues).get(apart).call(whole);
-      pushRest(f, floats, lanes).if(() => {
-        pushLast(f, kernel, floats, lanes);
-        f.get(apart).call(back);
-      });
-    });
-  });
-}
-
 /** What a chunk knows while it works on one strip. */
 interface Strip {
   /** Base addresses, at the chunk's group; K also at the strip. */
@@ -242,10 +137,10 @@ interface Strip {
 function emitChunks(f: FunctionBuilder, code: LocalCode, parts: Parts): void {
   const { cut, turns, groups } = code;
   const [table, begin, end, examples] = f.parameters;
-  const [source, kernel, other, scratch, sources, cells] = f.locals("i32", 6);
+  const [source, kernel, other, scratch, sources, cells, marks] = f.locals("i32", 7);
   const [ownSource, ownKernel, ownOther, expanded, apart, ownSources, ownCells] = f.locals("i32", 7);
-  const [strip, stripEnd, first, copies, floats, total, rowFrom, rowTo, group] = f.locals("i32", 9);
-  [source, kernel, other, scratch, sources, cells].forEach((local, i) =>
+  const [strip, stripEnd, first, copies, floats, total, rowFrom, rowTo, group, mark, slot] = f.locals("i32", 11);
+  [source, kernel, other, scratch, sources, cells, marks].forEach((local, i) =>
     f
       .get(table)
       .memory("i32.load", 4 * i)
@@ -253,6 +148,13 @@ function emitChunks(f: FunctionBuilder, code: LocalCode, parts: Parts): void {
   );
   const scaled = (local: Local, by: number, base: Local): FunctionBuilder => f.get(local).i32(by).op("i32.mul").get(base).op("i32.add");
   f.get(examples).i32(turns).op("i32.mul").set(total);
+  takeSlot(
+    f,
+    () => f.get(marks),
+    () => f.i32(slotsOf(cut)),
+    { mark, slot },
+  );
+  scaled(slot, scratchBytes(code), scratch).tee(expanded).i32(expandedBytes(cut)).op("i32.add").set(apart);
   whileBelow(f, begin, end, 1, () => {
     f.get(begin).i32(cut.parts).op("i32.rem_u").set(rowFrom);
     f.get(rowFrom).i32(1).op("i32.add").i32(cut.rows).op("i32.mul").i32(cut.parts).op("i32.div_u").set(rowTo);
@@ -268,7 +170,6 @@ function emitChunks(f: FunctionBuilder, code: LocalCode, parts: Parts): void {
       .op("i32.add")
       .set(stripEnd);
     f.get(stripEnd).i32(cut.strips).get(stripEnd).i32(cut.strips).op("i32.lt_u", "select").set(stripEnd);
-    scaled(begin, scratchBytes(code), scratch).tee(expanded).i32(expandedBytes(cut)).op("i32.add").set(apart);
     scaled(group, cut.sources * code.source.plane, source).set(ownSource);
     scaled(group, cut.rows * code.other.plane, other).set(ownOther);
     whileBelow(f, strip, stripEnd, 1, () => {
@@ -298,6 +199,7 @@ function emitChunks(f: FunctionBuilder, code: LocalCode, parts: Parts): void {
       emitStrip(f, code, parts, at);
     });
   });
+  f.get(mark).i32(0).memory("i32.atomic.store");
 }
 
 /** All examples of one strip, some at a time. */

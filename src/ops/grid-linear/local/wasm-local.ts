@@ -4,6 +4,7 @@ import type { Algorithm, Buffers, Device, Emission, LayoutChoice, OperandRef, St
 import { type Placement, plainLayout } from "../../layout.ts";
 import type { GridLinearPlan, Role } from "../plan.ts";
 import { largestDivisor } from "../tiles/outer.ts";
+import { freeSlots, markBytes, mostSlots } from "../tiles/slots.ts";
 import {
   type Cut,
   cellTable,
@@ -22,7 +23,7 @@ import {
   turnCount,
   unfit,
 } from "./problem.ts";
-import { type LocalCode, localRoutine, type Planes, scratchBytes } from "./routine.ts";
+import { type LocalCode, localRoutine, type Planes, scratchBytes, slotsOf } from "./routine.ts";
 import { addFold } from "./strips.ts";
 import { largest, type TileCode } from "./tiles.ts";
 
@@ -91,8 +92,9 @@ function emitLocal(plan: GridLinearPlan, buffers: Buffers, device: Device): Emis
   const constant = (index: number): OperandRef => ({ of: "constant", index, access: "read" });
   const given = (index: number): OperandRef => ({ of: "input", index, access: "read" });
   const made: OperandRef = { of: "output", index: 0, access: "write" };
-  const scratch: OperandRef = { of: "temporary", index: 0, access: "write" };
-  const sumsAt: OperandRef = { of: "temporary", index: 1, access: "write" };
+  const scratch: OperandRef = { of: "temporary", index: 0, access: "update" };
+  const marks: OperandRef = { of: "temporary", index: 1, access: "update" };
+  const sumsAt: OperandRef = { of: "temporary", index: 2, access: "write" };
   const first = {
     forward: [given(1), given(0), made],
     kernel: [given(1), made, given(0)],
@@ -100,15 +102,16 @@ function emitLocal(plan: GridLinearPlan, buffers: Buffers, device: Device): Emis
   }[role];
   const main: StepSpec = {
     routine: localRoutine(code, device),
-    operands: [...first, scratch, constant(0), constant(role === "input" ? 0 : 1)],
+    operands: [...first, scratch, constant(0), constant(role === "input" ? 0 : 1), marks],
     chunks: { each: cut.chunks, group: 0 },
   };
-  const temporaries = [cut.chunks * scratchBytes(code)];
-  if (role !== "input") return { temporaries, constants: [patches, cells], steps: [main] };
+  const free: StepSpec = { routine: freeSlots, operands: [{ ...marks, access: "write" }], chunks: { each: 1, group: 0 } };
+  const temporaries = [slotsOf(cut) * scratchBytes(code), mostSlots * markBytes];
+  if (role !== "input") return { temporaries, constants: [patches, cells], steps: [free, main] };
   return {
     temporaries: [...temporaries, plan.examples * sums.example],
     constants: [cells, foldTable(plan, cut, at.input)],
-    steps: [main, foldStep(code, at.input, { ...sumsAt, access: "read" }, made, constant(1))],
+    steps: [free, main, foldStep(code, at.input, { ...sumsAt, access: "read" }, made, constant(1))],
   };
 }
 
