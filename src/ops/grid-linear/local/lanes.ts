@@ -1,9 +1,8 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
-import { advance, multiplyAdd, whileBelow } from "../../../emit/wasm/vectors.ts";
-import type { Device, OperandRef, StepSpec } from "../../contract.ts";
-import type { Placement } from "../../layout.ts";
-import { countDown, whileNonzero } from "../tiles/panel.ts";
+import { advance, multiplyAdd } from "../../../emit/wasm/vectors.ts";
+import type { Device } from "../../contract.ts";
+import { countDown } from "../tiles/panel.ts";
 
 /** A tile whose lanes are examples: `rows` planes of K, each of its floats a splat, times `vectors` vectors of examples. */
 export interface LaneTile {
@@ -137,57 +136,6 @@ export function addPairCopy(module: ModuleBuilder): number {
       advance(f, table, 8);
     });
   });
-}
-
-/** The step that lays examples side by side: target[channel][table's cell][example], zeros behind the last; one chunk for each channel. */
-export function spreadStep(
-  at: Placement,
-  cells: number,
-  side: number,
-  { source, target, table }: Record<"source" | "target" | "table", OperandRef>,
-): StepSpec {
-  const numbers = { cells, side, example: 4 * at.exampleStride, plane: 4 * at.blockStride };
-  return {
-    operands: [source, target, table],
-    chunks: { each: at.channels, group: 0 },
-    routine: {
-      key: `grid-linear local spread | ${JSON.stringify(numbers)}`,
-      build: (module) =>
-        module.function(["i32", "i32", "i32", "i32"], [], (f) => {
-          const [addresses, chunk, end, examples] = f.parameters;
-          const [from, to, entry, left, example] = f.locals("i32", 5);
-          const eachCell = (push: () => void): void => {
-            f.get(addresses).memory("i32.load", 8).set(entry).i32(cells).set(left);
-            f.get(addresses)
-              .memory("i32.load", 4)
-              .get(chunk)
-              .i32(4 * cells * side)
-              .op("i32.mul", "i32.add");
-            f.get(example).i32(2).op("i32.shl", "i32.add").set(to);
-            countDown(f, left, () => {
-              f.get(to);
-              push();
-              f.memory("f32.store");
-              advance(f, to, 4 * side);
-              advance(f, entry, 4);
-            });
-          };
-          whileBelow(f, chunk, end, 1, () => {
-            f.i32(0).set(example);
-            whileBelow(f, example, examples, 1, () => {
-              f.get(addresses).memory("i32.load", 0).get(chunk).i32(numbers.plane).op("i32.mul", "i32.add");
-              f.get(example).i32(numbers.example).op("i32.mul", "i32.add").set(from);
-              eachCell(() => f.get(entry).memory("i32.load").get(from).op("i32.add").memory("f32.load"));
-            });
-            f.i32(side).get(example).op("i32.sub").set(from);
-            whileNonzero(f, from, () => {
-              eachCell(() => f.f32(0));
-              advance(f, example, 1);
-            });
-          });
-        }),
-    },
-  };
 }
 
 /** Vectors of examples of one pass, and the passes that all examples take. */
