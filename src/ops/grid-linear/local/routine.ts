@@ -2,38 +2,13 @@ import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import { advance, whileBelow } from "../../../emit/wasm/vectors.ts";
 import type { Device, Routine } from "../../contract.ts";
-import type { Role } from "../plan.ts";
 import { countDown, whileNonzero } from "../tiles/panel.ts";
 import { mostSlots, takeSlot } from "../tiles/slots.ts";
+import type { LocalCode, Planes } from "./code.ts";
 import { type Cut, expandedBytes } from "./problem.ts";
 import { addRowProducts, addRowSums, pushRest } from "./rows.ts";
 import { addCopy, addRepeat, addSettle, addTapSums } from "./strips.ts";
 import { largest, type TileCode } from "./tiles.ts";
-
-/** Where planes of V, G, Z or Q lie: bytes from one to the next, and from example to example. */
-export interface Planes {
-  readonly example: number;
-  readonly plane: number;
-  /** Entries of its table for each copy. */
-  readonly entries: number;
-}
-
-/** All numbers of the routine: equal ones mean equal code. */
-export interface LocalCode {
-  readonly role: Role;
-  readonly cut: Cut;
-  readonly turns: number;
-  readonly groups: number;
-  readonly tile: TileCode;
-  /** From group to group of K. */
-  readonly kernelGroup: number;
-  /** Floats that an entry of the table of V stands for. */
-  readonly run: number;
-  /** V; G for the input gradient. */
-  readonly source: Planes;
-  /** Z, Q, or G for the kernel gradient. */
-  readonly other: Planes;
-}
 
 /** Operands of the routine; `cells` names the cells of Z, or of G for the kernel gradient. */
 export const operandAt = { source: 0, kernel: 1, other: 2, scratch: 3, sources: 4, cells: 5, marks: 6 } as const;

@@ -2,7 +2,7 @@ import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
 import { advance } from "../../../emit/wasm/vectors.ts";
 import { countDown } from "../tiles/panel.ts";
-import type { LocalCode } from "./routine.ts";
+import type { LocalCode } from "./code.ts";
 import { addProductTile, addPutBack, addSumTile, largest, type TileShape } from "./tiles.ts";
 
 /** Walks the columns of some rows tile by tile; `visit` gets the columns of a tile and whether it is the first. K and columns move on. */

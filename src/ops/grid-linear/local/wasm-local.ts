@@ -5,6 +5,7 @@ import { type Placement, plainLayout } from "../../layout.ts";
 import type { GridLinearPlan, Role } from "../plan.ts";
 import { largestDivisor } from "../tiles/outer.ts";
 import { freeSlots, markBytes, mostSlots } from "../tiles/slots.ts";
+import type { LocalCode, Planes } from "./code.ts";
 import {
   type Cut,
   cellTable,
@@ -23,7 +24,7 @@ import {
   turnCount,
   unfit,
 } from "./problem.ts";
-import { type LocalCode, localRoutine, type Planes, scratchBytes, slotsOf } from "./routine.ts";
+import { localRoutine, scratchBytes, slotsOf } from "./routine.ts";
 import { addFold } from "./strips.ts";
 import { largest, type TileCode } from "./tiles.ts";
 
