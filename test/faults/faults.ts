@@ -1,5 +1,14 @@
 import type { Axis } from "../../src/grid/axis.ts";
-import { type Algorithm, type Chunks, call, constant, type Expression, type LayoutChoice, operand } from "../../src/ops/contract.ts";
+import {
+  type Algorithm,
+  type Chunks,
+  call,
+  constant,
+  type Expression,
+  type LayoutChoice,
+  operand,
+  type PoolWindow,
+} from "../../src/ops/contract.ts";
 import { rebuild } from "../../src/ops/expression/simplify.ts";
 import { flatForward } from "../../src/ops/grid-linear/blocked/wasm-flat.ts";
 import { forwardBlocked } from "../../src/ops/grid-linear/blocked/wasm-forward.ts";
@@ -9,6 +18,7 @@ import { generalGridLinear } from "../../src/ops/grid-linear/general/wasm-genera
 import type { GridLinearPlan } from "../../src/ops/grid-linear/index.ts";
 import { kernelBlocked } from "../../src/ops/grid-linear/kernel/wasm-blocked.ts";
 import { connectedPairs } from "../../src/ops/grid-linear/plan.ts";
+import { winogradAlgorithms } from "../../src/ops/grid-linear/winograd/wasm-winograd.ts";
 import type { MatmulPlan } from "../../src/ops/matmul/index.ts";
 import { plainMatmul } from "../../src/ops/matmul/wasm-matmul.ts";
 import { plainMove } from "../../src/ops/move/wasm-move.ts";
@@ -45,6 +55,10 @@ const asking =
     ...sound,
     layouts: (plan, fusion, device) => sound.layouts(plan, fusion, device).map(change),
   });
+/** Other windows than those that are asked for. */
+const withPool = (change: (pool: PoolWindow) => PoolWindow): Plant =>
+  withFusion((fusion) => (fusion.pool === undefined ? fusion : { ...fusion, pool: change(fusion.pool) }));
+const [winogradForward] = winogradAlgorithms;
 const oracle = /oracle|guard|short-batch|fusion/;
 
 /** The group one further on. */
@@ -303,6 +317,33 @@ const values: readonly Fault[] = [
     plant: withFusion(({ operands }) => ({ epilogue: operand(0), operands })),
     into: every(forwardBlocked, inputBlocked, flatForward),
     laws: /fusion/,
+  },
+  {
+    name: "windows of other extents, fused",
+    plant: withPool(({ extents }) => ({ extents: [...extents].reverse() })),
+    into: every(forwardBlocked, flatForward, winogradForward),
+    laws: /fusion|guard/,
+  },
+  {
+    name: "a fused window of which the first cell alone counts",
+    plant: withCode({ "f32x4.pmax": ["drop"], "f32x4.ne": ["f32x4.lt"] }),
+    into: every(forwardBlocked, winogradForward),
+    laws: /fusion/,
+  },
+  {
+    name: "NaN does not win a fused window",
+    plant: withCode({ "f32x4.ne": ["f32x4.lt"] }),
+    into: every(forwardBlocked, winogradForward),
+    laws: /fusion-nan/,
+  },
+  {
+    name: "bands of a row no longer than its last one",
+    plant: withEmission(({ constants, ...emission }) => ({
+      ...emission,
+      constants: constants.map((table, i) => (i === 1 ? (constants[2] ?? table) : table)),
+    })),
+    into: every(forwardBlocked, flatForward),
+    laws: /fusion|guard/,
   },
   {
     name: "variance as the mean of squares less the square of the mean",

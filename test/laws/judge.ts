@@ -92,7 +92,9 @@ export class Judge {
     if (sort === "large") for (const choice of picked) this.#large(choice, turn);
     else (sort === "named" || all ? accepted : picked).forEach((choice, i) => this.#bare(choice, seed + i));
     fusions.forEach((fusion, i) => {
-      if (all || (sort === "large" ? line.length % fusions.length === i : (turn + i) % 5 === 0)) this.#fusion(fusion, turn);
+      // few algorithms take windows
+      const often = fusion.fusion.pool === undefined ? 5 : 2;
+      if (all || (sort === "large" ? line.length % fusions.length === i : (turn + i) % often === 0)) this.#fusion(fusion, turn);
     });
     return this.verdict;
   }

@@ -16,7 +16,10 @@ const unpacked: readonly (readonly [key: RegExp, why: string])[] = [
   [/^grid-linear padded groups widen kernel/, "gathers the words of a kernel; run when a kernel is written"],
   [/^grid-linear kernel sum of slots/, "adds slots as they come from memory"],
   [/^grid-linear free slots/, "writes integers"],
-  [/^grid-linear fft (kernel|values|slopes|results)/, "parts even and odd cells, and clears what tiles lack, in functions beside the butterflies"],
+  [
+    /^grid-linear fft (kernel|values|slopes|results)/,
+    "parts even and odd cells, and clears what tiles lack, in functions beside the butterflies",
+  ],
   [/^grid-linear local fold/, "adds single cells"],
   [/^grid-linear local /, "the ends of runs are done lane by lane, in functions of their own"],
   [/^grid-linear dense (dot|copy)/, "adds the lanes of a finished sum, in a function of its own"],

@@ -8,6 +8,7 @@ import { graphOfLine, workOf } from "../../bench/costs/work.ts";
 import { ModuleBuilder } from "../../src/emit/wasm/module.ts";
 import type { Graph, GraphNode } from "../../src/graph/graph.ts";
 import { call, type Device, type Expression, operand, type Routine } from "../../src/ops/contract.ts";
+import { pooledType } from "../../src/ops/pool.ts";
 import { Catalogue, offers } from "../../src/plan/candidates.ts";
 import { prepare } from "../../src/plan/plan.ts";
 import { trialsOf } from "../../src/plan/trial.ts";
@@ -51,16 +52,22 @@ const epilogues: readonly (readonly [epilogue: Expression, channels: number, cel
   [call("relu", sum(scaled, third)), 2, 1],
 ];
 
-/** The graph of a line with something fused into its node. */
-function fuse(graph: Graph, [epilogue, channels, cells]: (typeof epilogues)[number]): Graph {
+/** What is pooled: bias and activation, and a residual. */
+const pooledEpilogues = [epilogues[1], epilogues[6]];
+
+/** The graph of a line with something fused into its node: a formula, and windows of so many cells (4 in a row, 2 on each of more axes). */
+function fuse(graph: Graph, [epilogue, channels, cells]: (typeof epilogues)[number], pooled = false): Graph {
   const [node] = graph.nodes;
   const { type } = graph.values[node.outputs[0]];
+  const axes = type.shape.length - 2;
+  const pool = pooled ? { extents: type.shape.slice(2).map((extent) => Math.min(extent, axes === 1 ? 4 : 2)) } : undefined;
   const channel = { dtype: "f32", shape: [type.shape[1], ...type.shape.slice(2).map(() => 1)], batched: false } as const;
   const operands = [...new Array(channels).fill(channel), ...new Array(cells).fill(type)];
   const values = operands.map((own, i) => ({ type: own, source: { kind: "input", name: `o${i}` } as const }));
   const inputs = [...node.inputs, ...values.map((_, i) => graph.values.length + i)];
-  const fused: GraphNode = { ...node, inputs, fusion: { epilogue, operands } };
-  return { ...graph, values: [...graph.values, ...values], nodes: [fused] };
+  const fused: GraphNode = { ...node, inputs, fusion: { epilogue, operands, ...(pool && { pool }) } };
+  const made = graph.values.map((value, i) => (i === node.outputs[0] ? { ...value, type: pooledType(type, pool) } : value));
+  return { ...graph, values: [...made, ...values], nodes: [fused] };
 }
 
 /** Routines of every candidate of every node, each once. */
@@ -84,7 +91,10 @@ function collect(): Map<string, { label: string; routine: Routine }> {
   for (const line of lines) {
     const graph = graphOfLine(line);
     add(graph);
-    if (line.startsWith("grid-linear forward")) for (const epilogue of epilogues) add(fuse(graph, epilogue));
+    if (line.startsWith("grid-linear forward")) {
+      for (const epilogue of epilogues) add(fuse(graph, epilogue));
+      for (const epilogue of pooledEpilogues) add(fuse(graph, epilogue, true));
+    }
   }
   return found;
 }
