@@ -52,9 +52,6 @@ const epilogues: readonly (readonly [epilogue: Expression, channels: number, cel
   [call("relu", sum(scaled, third)), 2, 1],
 ];
 
-/** What is pooled: bias and activation, and a residual. */
-const pooledEpilogues = [epilogues[1], epilogues[6]];
-
 /** The graph of a line with something fused into its node: a formula, and windows of so many cells (4 in a row, 2 on each of more axes). */
 function fuse(graph: Graph, [epilogue, channels, cells]: (typeof epilogues)[number], pooled = false): Graph {
   const [node] = graph.nodes;
@@ -93,7 +90,7 @@ function collect(): Map<string, { label: string; routine: Routine }> {
     add(graph);
     if (line.startsWith("grid-linear forward")) {
       for (const epilogue of epilogues) add(fuse(graph, epilogue));
-      for (const epilogue of pooledEpilogues) add(fuse(graph, epilogue, true));
+      add(fuse(graph, epilogues[epilogues.length - 1], true));
     }
   }
   return found;
