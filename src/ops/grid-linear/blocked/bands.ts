@@ -23,6 +23,7 @@ export function refusesBands({ sweeps }: GatherProblem, fusion: Fusion | null): 
   if (fusion?.pool === undefined) return null;
   if (sweeps.some((list) => list.length > 1)) return "pools cells of one phase.";
   const taps = size(fusion.pool.extents);
+  if (taps === 1) return "windows of one cell leave nothing to choose.";
   return taps > mostTaps ? `windows of ${taps} cells are too many to write out; ${mostTaps} are taken.` : null;
 }
 
