@@ -1,6 +1,6 @@
 import { fail, invariant } from "../base/errors.ts";
 import { size } from "../base/types.ts";
-import { type AxisExtent, call, constant, type Expression, type Extents, operand, type Value } from "../ops/contract.ts";
+import { type AxisExtent, call, constant, type Expression, type Extents, type Margin, operand, type Value } from "../ops/contract.ts";
 import { compile } from "../ops/expression/evaluate.ts";
 import { gatherRest, reshapeRest } from "../ops/move/index.ts";
 import { pointwise } from "../ops/pointwise/index.ts";
@@ -71,6 +71,36 @@ export function inOwnOrder(value: Value, extents: Extents): Value {
   }, constant(0));
   const order = reshapeRest(toWhole(pointwise(position, operands)), [cells]);
   return reshapeRest(gatherRest(reshapeRest(value, [cells]), order, 0), shape);
+}
+
+/**
+ * Each example with cells of its own number put around it: for an example of n cells on an axis, those that the axis' margin says for n. They hold
+ * `fill`, and count as cells of the example.
+ */
+export function paddedEach(value: Value, margins: readonly (((cells: number) => Margin) | null)[], fill: number): Value {
+  const own = value.graph.extents(value);
+  const { graph } = value;
+  const axes = margins.flatMap((margin, axis) => {
+    const extent = own?.[axis] ?? null;
+    if (margin === null || extent === null) return [];
+    const most = value.type.shape[1 + axis];
+    const padded = (cells: number): number => cells + margin(cells).low + margin(cells).high;
+    const room = Math.max(...Array.from({ length: most }, (_, i) => padded(i + 1)));
+    return [{ axis, extent, room, low: extentBy(extent, most, (cells) => margin(cells).low), left: extentBy(extent, most, padded) }];
+  });
+  const left = (own ?? []).map((extent, axis) => axes.find((one) => one.axis === axis)?.left ?? extent);
+  return graph.unequal(left, () =>
+    axes.reduce((made, { axis, extent, room, low }) => {
+      const places = graph.constant({ dtype: "f32", shape: [room], data: Float32Array.from({ length: room }, (_, cell) => cell) });
+      const [from, cells] = [pointwise(call("subtract", operand(0), operand(1)), [places, column(low.counts)]), column(extent.counts)];
+      const held = call("multiply", call("lessEqual", constant(0), operand(0)), call("less", operand(0), operand(1)));
+      const index = toWhole(pointwise(call("select", held, operand(0), constant(-1)), [from, cells]));
+      const moved = gatherRest(made, index, axis);
+      if (fill === 0) return moved;
+      const inside = reshapeRest(pointwise(held, [from, cells]), own?.map((_, other) => (other === axis ? room : 1)) ?? []);
+      return pointwise(call("select", operand(0), operand(1), constant(fill)), [inside, moved]);
+    }, value),
+  );
 }
 
 /** 1 in the cells of an example, 0 beyond: [examples, 1 or extent, ...], of extent 1 where the whole axis is valid; null where all is. */

@@ -7,6 +7,7 @@ import { pad, pointwise, reshape } from "../../ops.ts";
 import { fanUniform, he, type Initialiser, zeros } from "../initialisers.ts";
 import type { Layer, Scope } from "../scope.ts";
 import { checkBorder, checkPadding, checkWhole, layer, partsOf, perAxis } from "./layer.ts";
+import { sameForEach } from "./same-padding.ts";
 
 type PerAxis<T> = T | readonly T[];
 
@@ -126,7 +127,8 @@ function linearLayer(kind: string, channelsOf: (channelsIn: number) => number, o
     const pairs = options.connections === undefined ? channelsIn / groups : Math.max(1, shape[0] / channels);
     const connections = Math.ceil(pairs * size(geometry.kernel));
     const kernel = scope.parameter("kernel", shape, options.initialiser ?? heForKernel(connections));
-    return addBias(forward(geometry, kernel, input), options.bias ?? true, connections, scope);
+    const { input: padded, windows } = sameForEach(input, geometry);
+    return addBias(forward(windows, kernel, padded), options.bias ?? true, connections, scope);
   });
 }
 

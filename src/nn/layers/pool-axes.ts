@@ -3,6 +3,7 @@ import { windowedBy } from "../../graph/unequal.ts";
 import { outputExtent, type Padding, paddingCells, span } from "../../grid/axis.ts";
 import type { Extents, Value } from "../../ops/contract.ts";
 import { checkPadding, checkWhole, partsOf, perAxis } from "./layer.ts";
+import { sameForEach } from "./same-padding.ts";
 
 type PerAxis<T> = T | readonly T[];
 
@@ -25,13 +26,14 @@ export interface PoolOptions {
   readonly dilation?: PerAxis<number>;
 }
 
-/**
- * Windows of a pooling on every axis of the input.
- * Throws: when an option is none, or not of as many axes; when padding depends on extents that are unequal.
- */
-export function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, options: PoolOptions): PoolAxis[] {
-  const { extents } = partsOf(input, kind);
-  const axes = extents.length;
+/** The options of a pooling for every axis. Throws: when one is none, or not of as many axes. */
+function perAxisOf(
+  kind: string,
+  input: Value,
+  kernel: PerAxis<number>,
+  options: PoolOptions,
+): Record<"kernel" | "stride" | "dilation", number[]> & { readonly padding: Padding[] } {
+  const axes = partsOf(input, kind).extents.length;
   const kernels = perAxis(kernel, axes, kind, "window extents");
   const strides = perAxis(options.stride ?? kernels, axes, kind, "strides");
   const dilations = perAxis(options.dilation ?? 1, axes, kind, "dilations");
@@ -42,6 +44,29 @@ export function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, op
   checkWhole(problems, "dilations", dilations);
   checkPadding(problems, paddings);
   problems.throwIfAny();
+  return { kernel: kernels, stride: strides, dilation: dilations, padding: paddings };
+}
+
+/** The input and options of a pooling whose padding is that of each example, as cells that hold `fill`. */
+export function paddedFor(
+  kind: string,
+  input: Value,
+  kernel: PerAxis<number>,
+  options: PoolOptions,
+  fill = 0,
+): { input: Value; options: PoolOptions } {
+  const { input: padded, windows } = sameForEach(input, perAxisOf(kind, input, kernel, options), fill);
+  return { input: padded, options: { ...options, padding: windows.padding } };
+}
+
+/**
+ * Windows of a pooling on every axis of the input.
+ * Throws: when an option is none, or not of as many axes; when padding depends on extents that are unequal.
+ */
+export function poolAxes(kind: string, input: Value, kernel: PerAxis<number>, options: PoolOptions): PoolAxis[] {
+  const { extents } = partsOf(input, kind);
+  const { kernel: kernels, stride: strides, dilation: dilations, padding: paddings } = perAxisOf(kind, input, kernel, options);
+  const problems = new Problems(kind);
   const own = input.graph.extents(input);
   paddings.forEach((padding, axis) => {
     if (own !== null && own[1 + axis] !== null)

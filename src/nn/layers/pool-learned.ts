@@ -3,6 +3,7 @@ import { size } from "../../base/types.ts";
 import { tensor } from "../../graph/trace.ts";
 import { validCells } from "../../graph/unequal.ts";
 import { type AxisExtent, call, constant, type Expression, type Extents, operand, type Value } from "../../ops/contract.ts";
+import { lowest } from "../../ops/window/index.ts";
 import {
   abs,
   add,
@@ -121,9 +122,6 @@ export function dynamicPool(regions: PerAxis<number>, options: DynamicPoolOption
     });
   });
 }
-
-/** The least number of f32. */
-const lowest = -3.4028234663852886e38;
 
 /** Positions of the cells by axis, in regions: [1, L], or [N, 1, L] where examples have extents of their own. */
 function placesOf(input: Value, to: readonly number[], own: Own | null): Value[] {

@@ -2,11 +2,11 @@ import { fail } from "../../base/errors.ts";
 import { tensor } from "../../graph/trace.ts";
 import { outputExtent } from "../../grid/axis.ts";
 import { call, constant, type Extents, operand, type Value } from "../../ops/contract.ts";
-import { type WindowOptions, windowOperator } from "../../ops/window/index.ts";
+import { lowest, type WindowOptions, windowOperator } from "../../ops/window/index.ts";
 import { maxWindow, mean, pointwise, reshape } from "../../ops.ts";
 import type { Layer } from "../scope.ts";
 import { type LayerWith, layer, partsOf } from "./layer.ts";
-import { fittingWindows, type PoolAxis, type PoolOptions, poolAxes, pooledExtents } from "./pool-axes.ts";
+import { fittingWindows, type PoolAxis, type PoolOptions, paddedFor, poolAxes, pooledExtents } from "./pool-axes.ts";
 import { checkPower, meanOf, powers, products, rooted, windowSums } from "./pool-sums.ts";
 
 type PerAxis<T> = T | readonly T[];
@@ -42,7 +42,10 @@ function maxWindows(input: Value, size: PerAxis<number>, options: PoolOptions): 
  * Example: `maxPool(3, { stride: 2, padding: 1 })`
  */
 export const maxPool = (size: PerAxis<number>, options: PoolOptions = {}): MaxPool =>
-  layer("maxPool", { size, ...options }, (input) => maxWindow(input, maxWindows(input, size, options)).value);
+  layer("maxPool", { size, ...options }, (given) => {
+    const { input, options: padded } = paddedFor("maxPool", given, size, options, lowest);
+    return maxWindow(input, maxWindows(input, size, padded)).value;
+  });
 
 /** Where the largest cells of a max pooling were: for every window the flat cell of the example, and the windows they are of. */
 export interface PoolIndices {
@@ -154,8 +157,9 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
     fail("averagePool", "", "weights", "equal, binomial or { gaussian: sigma }", JSON.stringify(weights));
   if (typeof weights === "object" && !(weights.gaussian > 0 && Number.isFinite(weights.gaussian)))
     fail("averagePool", "weights", "gaussian", "a standard deviation > 0, in cells", weights.gaussian);
-  return layer("averagePool", { size: extent, ...options }, (input) => {
-    const given = poolAxes("averagePool", input, extent, options);
+  return layer("averagePool", { size: extent, ...options }, (examples) => {
+    const { input, options: padded } = countPadding ? paddedFor("averagePool", examples, extent, options) : { input: examples, options };
+    const given = poolAxes("averagePool", input, extent, padded);
     const axes = fittingWindows("averagePool", input, given, { ceil: options.ceil, held: !countPadding });
     const taps = axes.map((axis) => tapWeights(weights, axis.kernel));
     const counted = axes.map((axis, i) => counts(input, i, axis, countPadding ? given[i].high : null, taps[i]));
@@ -177,8 +181,9 @@ export function averagePool(extent: PerAxis<number>, options: AveragePoolOptions
  */
 export function powerPool(p: number, extent: PerAxis<number>, options: PoolOptions = {}): Layer {
   checkPower("powerPool", p);
-  return layer("powerPool", { p, size: extent, ...options }, (input) => {
-    const given = poolAxes("powerPool", input, extent, options);
+  return layer("powerPool", { p, size: extent, ...options }, (examples) => {
+    const { input, options: padded } = paddedFor("powerPool", examples, extent, options);
+    const given = poolAxes("powerPool", input, extent, padded);
     const axes = fittingWindows("powerPool", input, given, { ceil: options.ceil, held: false });
     const taps = axes.map((axis) => tapWeights("equal", axis.kernel));
     return input.graph.unequal(pooledExtents(input, given, options.ceil), () => rooted(windowSums(powers(input, p), axes, taps, 1), p));

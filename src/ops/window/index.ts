@@ -52,7 +52,7 @@ export const windowOperator: Operator<WindowPlan, WindowOptions> = {
 };
 
 /** The least number of f32: graphs are kept as JSON, which has no infinity. */
-const lowest = -3.4028234663852886e38;
+export const lowest = -3.4028234663852886e38;
 
 /** Cells beyond the extents never win. A window over a whole axis is one over every example's own extent. */
 function unequalWindow(
