@@ -1,10 +1,9 @@
 import { Problems } from "../base/errors.ts";
 import { mix32, type Random, random } from "../base/random.ts";
-import { divide } from "./assemble.ts";
 import type { Dataset } from "./dataset.ts";
 import { type Point, type Stroke, writers } from "./digit-strokes.ts";
-import { examplePixels, type Members, storedExamples, storedSplit } from "./examples.ts";
-import { channelStatistics } from "./statistics.ts";
+import { examplePixels } from "./examples.ts";
+import { membersFrom, storedDataset } from "./stored.ts";
 
 /** Options of `digits`. */
 export interface DigitsOptions {
@@ -165,22 +164,13 @@ export function digits(options: DigitsOptions = {}): Dataset {
     const stream = row < train ? random(drawing, streams.train, row) : random(drawing, streams.test, row - train);
     drawDigit(labels[row], stream, pixels, row * cells);
   }
-  const members = (from: number, to: number): Members => {
-    const rows = Int32Array.from({ length: to - from }, (_, index) => from + index);
-    return { rows, ids: rows, labels: labels.slice(from, to) };
-  };
-  const division = divide({ train: members(0, train), test: members(train, train + test) }, { holdout, seed, where: "demo:digits" });
-  const normalisation = channelStatistics(pixels, shape, division.train.rows);
-  const examples = storedExamples(pixels, shape, normalisation);
-  return {
+  return storedDataset({
     name: "demo:digits",
     shape,
     classes: Array.from({ length: 10 }, (_, digit) => String(digit)),
-    train: storedSplit(examples, division.train),
-    validation: storedSplit(examples, division.validation),
-    test: storedSplit(examples, division.test),
-    normalisation,
-    notes: division.notes,
-    close: () => examples.close(),
-  };
+    pixels,
+    parts: { train: membersFrom(0, labels.slice(0, train)), test: membersFrom(train, labels.slice(train)) },
+    holdout,
+    seed,
+  });
 }

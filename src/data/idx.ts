@@ -2,10 +2,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail, Problems } from "../base/errors.ts";
 import { size } from "../base/types.ts";
-import { divide } from "./assemble.ts";
 import type { Dataset } from "./dataset.ts";
-import { examplePixels, type Members, storedExamples, storedSplit } from "./examples.ts";
-import { channelStatistics } from "./statistics.ts";
+import { examplePixels, type Members } from "./examples.ts";
+import { membersFrom, storedDataset } from "./stored.ts";
 
 /** Options of `idxFolder`. */
 export interface IdxOptions {
@@ -137,23 +136,14 @@ export async function idxFolder(folder: string, options: IdxOptions = {}): Promi
   const pixels = examplePixels(trainCount + (test?.images.shape[0] ?? 0), shape);
   pixels.set(train.images.data);
   if (test !== undefined) pixels.set(test.images.data, train.images.data.length);
-  const members = (part: Part, first: number): Members => {
-    const rows = Int32Array.from({ length: part.images.shape[0] }, (_, index) => first + index);
-    return { rows, ids: rows, labels: classIndices(part, values, rule) };
-  };
-  const found = { train: members(train, 0), ...(test && { test: members(test, trainCount) }) };
-  const division = divide(found, { holdout: options.holdout, seed: options.seed ?? 0, where: folder });
-  const normalisation = channelStatistics(pixels, shape, division.train.rows);
-  const examples = storedExamples(pixels, shape, normalisation);
-  return {
+  const members = (part: Part, first: number): Members => membersFrom(first, classIndices(part, values, rule));
+  return storedDataset({
     name: folder,
     shape,
     classes: options.classes ?? values.map(String),
-    train: storedSplit(examples, division.train),
-    validation: storedSplit(examples, division.validation),
-    test: storedSplit(examples, division.test),
-    normalisation,
-    notes: division.notes,
-    close: () => examples.close(),
-  };
+    pixels,
+    parts: { train: members(train, 0), ...(test && { test: members(test, trainCount) }) },
+    holdout: options.holdout,
+    seed: options.seed ?? 0,
+  });
 }

@@ -1,9 +1,8 @@
 import { Problems } from "../base/errors.ts";
 import { sameShape, size } from "../base/types.ts";
-import { divide } from "./assemble.ts";
 import type { Dataset } from "./dataset.ts";
-import { type Members, storedExamples, storedSplit } from "./examples.ts";
-import { channelStatistics } from "./statistics.ts";
+import type { Members } from "./examples.ts";
+import { membersFrom, storedDataset } from "./stored.ts";
 import { sharedBytes } from "./threads.ts";
 
 /** One example as numbers. */
@@ -60,31 +59,17 @@ export function arrays(parts: readonly ArrayExample[] | ArrayParts, options: Arr
   const extents = isEven
     ? undefined
     : Int32Array.from({ length: all.length * axes }, (_, at) => all[Math.floor(at / axes)].shape[(at % axes) + 1]);
-  const members = (from: number, list: readonly ArrayExample[]): Members => {
-    const rows = Int32Array.from({ length: list.length }, (_, index) => from + index);
-    return { rows, ids: rows, labels: Int32Array.from(list, (example) => classes.indexOf(example.class)) };
+  const members = (first: number, list: readonly ArrayExample[]): Members =>
+    membersFrom(
+      first,
+      Int32Array.from(list, (example) => classes.indexOf(example.class)),
+    );
+  const divided = {
+    train: members(0, train),
+    ...(validation && { validation: members(train.length, validation) }),
+    ...(test && { test: members(all.length - test.length, test) }),
   };
-  const division = divide(
-    {
-      train: members(0, train),
-      ...(validation && { validation: members(train.length, validation) }),
-      ...(test && { test: members(all.length - test.length, test) }),
-    },
-    { holdout, seed, where: name },
-  );
-  const normalisation = channelStatistics(pixels, shape, division.train.rows, extents);
-  const examples = storedExamples(pixels, shape, normalisation, extents);
-  return {
-    name,
-    shape,
-    classes,
-    train: storedSplit(examples, division.train),
-    validation: storedSplit(examples, division.validation),
-    test: storedSplit(examples, division.test),
-    normalisation,
-    notes: division.notes,
-    close: () => examples.close(),
-  };
+  return storedDataset({ name, shape, classes, pixels, extents, parts: divided, holdout, seed });
 }
 
 function checkExamples(name: string, train: number, all: readonly ArrayExample[], classes: readonly string[]): void {
