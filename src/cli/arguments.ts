@@ -7,7 +7,8 @@ const kebab = (name: string): string => name.replaceAll("_", "-").replaceAll(/[A
  * Example: `train data epochs=3 json=true` -> `train data --epochs=3 --json`
  */
 export function expandAssignments(argv: readonly string[], commands: readonly Command[]): string[] {
-  const at = argv.findIndex((argument) => commands.some((command) => command.name() === argument));
+  const names = commands.map((command) => command.name());
+  const at = argv.findIndex((argument) => names.includes(argument));
   const command = commands.find((one) => one.name() === argv[at]);
   const end = argv.indexOf("--");
   return argv.flatMap((argument, index) => {

@@ -26,18 +26,6 @@ export function printSeconds(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** `12.3 us`, `4.56 ms`, `1.20 s`, from ns. */
-export function printTime(ns: number): string {
-  const [value, unit] = ns >= 1e9 ? [ns / 1e9, "s"] : ns >= 1e6 ? [ns / 1e6, "ms"] : [ns / 1e3, "us"];
-  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
-}
-
-/** `12.3 kB`, `4.56 MB`: in thousands, as rates are. */
-export function printBytes(bytes: number): string {
-  const [value, unit] = bytes >= 1e9 ? [bytes / 1e9, "GB"] : bytes >= 1e6 ? [bytes / 1e6, "MB"] : [bytes / 1e3, "kB"];
-  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
-}
-
 /** Columns side by side; a column of numbers is right-aligned. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[], right: readonly boolean[]): string[] {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column].length)));

@@ -45,6 +45,14 @@ const isUpdate = (path: string): boolean => path === updatePath || path.startsWi
 /** Copies that hand results over, at the end of a run. */
 const closing = "(results)";
 
+/** A path as it reads beside another: without the folders that both are in. */
+export function nearName(path: string, beside: string): string {
+  const [own, other] = [path.split("/"), beside.split("/")];
+  let shared = 0;
+  while (shared < Math.min(own.length, other.length) - 1 && own[shared] === other[shared]) shared++;
+  return own.slice(shared).join("/");
+}
+
 /** Sums of a list of costs. */
 export function totalCost(list: readonly PhaseCost[]): PhaseCost {
   const total = nothing();

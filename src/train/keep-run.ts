@@ -1,5 +1,6 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Target } from "../graph/session.ts";
+import type { NetCost } from "../inspect/measure.ts";
 import type { Net } from "../nn/scope.ts";
 import { describeEnvironment } from "./environment.ts";
 import { type FitResult, fit, type Keeper, type RunFacts } from "./fit.ts";
@@ -54,14 +55,34 @@ export async function fitInFolder(
     const kept = folder as RunFolder;
     const { renderReport } = await import("./report/report.ts");
     const { reportData } = await import("./make-report.ts");
+    const { cost, notes: unmeasured } = await costOf(result, options, target);
     const date = `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`;
-    const notes = [...endingNotes(result, options), ...result.notes, ...data.notes];
+    const notes = [...endingNotes(result, options), ...result.notes, ...unmeasured, ...data.notes];
     const settings: Record<string, ReportValue> = JSON.parse(JSON.stringify({ data: data.name, ...chooseSettings(data, options).plain }));
     const facts = { name: kept.name, command: keep.command, date, settings, environment, seed: options.seed ?? 0, notes };
-    await kept.write("report", renderReport(reportData(facts, data, result)));
+    await kept.write("report", renderReport(reportData(facts, data, result, cost)));
     return { ...result, folder: kept };
   } finally {
     await folder?.close();
+  }
+}
+
+/** How long layers are measured for the report, ms. */
+const measuringTime = 200;
+
+/** What the layers of the model take; an interrupted run does not wait for it, and a report is written whatever comes of it. */
+async function costOf(
+  { model, ending }: FitResult,
+  { threads, tier, rounding }: FitOptions,
+  target: Target,
+): Promise<{ cost: NetCost | null; notes: string[] }> {
+  if (ending === "signal") return { cost: null, notes: [] };
+  const { measureLayers } = await import("../inspect/measure.ts");
+  try {
+    const options = { threads, tier, rounding, tensors: model.tensors, budget: measuringTime };
+    return { cost: await measureLayers(model.traced(), target, options), notes: [] };
+  } catch (error) {
+    return { cost: null, notes: [`layers were not measured: ${(error as Error).message.split("\n")[0]}`] };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Dataset } from "../data/dataset.ts";
+import type { NetCost } from "../inspect/measure.ts";
 import { summarise } from "../inspect/summary.ts";
 import { judge, pictureOf } from "./examples.ts";
 import type { FitResult } from "./fit.ts";
@@ -20,8 +21,8 @@ export interface ReportFacts {
 
 const mostShown = 24;
 
-/** Everything that the report of a run shows. */
-export function reportData(facts: ReportFacts, data: Dataset, result: FitResult): ReportData {
+/** Everything that the report of a run shows; `cost` is that of the layers, where they were measured. */
+export function reportData(facts: ReportFacts, data: Dataset, result: FitResult, cost: NetCost | null): ReportData {
   const { history, best, test: scores, model } = result;
   const isClassifying = scores.predicted !== undefined || (best?.accuracy !== undefined && data.classes.length > 0);
   const split = data.test;
@@ -44,7 +45,21 @@ export function reportData(facts: ReportFacts, data: Dataset, result: FitResult)
     mistakes: shown(judged.wrong),
     rights: shown(judged.right),
     kernels: firstKernels(model),
-    layers: summarise(model.traced()).layers,
+    ...layersOf(model, cost),
+  };
+}
+
+/** The table of layers, with what each was measured to take. */
+function layersOf(model: Model, cost: NetCost | null): Pick<ReportData, "layers" | "measured"> {
+  const { layers } = summarise(model.traced());
+  if (cost === null) return { layers };
+  const known = new Map(layers.map((layer) => [layer.path, layer]));
+  return {
+    layers: cost.layers.map(({ path, kind, output, parameters, total, includes, within }) => ({
+      ...(known.get(path) ?? { path, kind, output, parameters, multiplyAdds: total.multiplyAdds }),
+      cost: { bytes: total.bytes, ns: total.ns, includes, ...(within !== undefined && { within }) },
+    })),
+    measured: { session: cost.session, ns: cost.runNs },
   };
 }
 

@@ -8,7 +8,7 @@ import { recipeOf } from "../nn/models/index.ts";
 import type { Net } from "../nn/scope.ts";
 import { averageName, initialise, type TracedStep, traceEvaluation, traceTraining } from "../nn/step.ts";
 import type { ProgramChoices } from "./checkpoint.ts";
-import { checkFrozen } from "./fine-tune.ts";
+import { checkFrozen } from "./frozen.ts";
 import type { ModelDescription } from "./model-description.ts";
 import { logitsOf, type Scores, scoreSplit } from "./scores.ts";
 import type { FitOptions, Settings } from "./settings.ts";

@@ -8,7 +8,7 @@ import { crossEntropy, diceLoss, type Loss, weightedLoss } from "../nn/losses.ts
 import { type Optimiser, optimisers, sgd } from "../nn/optimisers.ts";
 import { cosineRate, type Schedule, schedules } from "../nn/schedules.ts";
 import type { TensorSpec } from "../nn/step.ts";
-import { frozenBy } from "./fine-tune.ts";
+import { frozenBy } from "./frozen.ts";
 import type { EpochMetrics } from "./history.ts";
 
 /** One update of the parameters, as callbacks see it. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import type { LayerCost } from "../../src/inspect/attribute.ts";
+import { type LayerCost, nearName } from "../../src/inspect/attribute.ts";
 import type { NetCost } from "../../src/inspect/measure.ts";
 import type { NetSummary } from "../../src/inspect/summary.ts";
 import { conv, dense, measureLayers, relu, sequential, traceEvaluation } from "../../src/node.ts";
@@ -80,7 +80,7 @@ test("the tables name every layer, and what is fused", async () => {
   assert.equal(code, 0);
   assert.match(lines[0], /^lenet5, inference; numbers are for one run of 1 example, times of layers for one thread$/);
   assert.match(lines[1], /^layer +kind +output +parameters +multiply-adds +bytes +time +share +GFLOP\/s +GB\/s +fused$/);
-  assert.match(lines[3], /^0-conv +conv +\[6, 28, 28\] +156 +112,440 .* %.* with 1-relu$/);
+  assert.match(lines[3], /^0-conv +conv +\[6, 28, 28\] +156 +112,440 .* %.* with 1-relu.*$/);
   assert.match(lines[4], /^1-relu +relu +\[6, 28, 28\] +0 +4,704( +–){5} +in 0-conv$/);
   assert.match(lines.at(-2) as string, /^425,986 multiply-adds, .* GFLOP\/s, .* GB\/s; the whole run with wasm .*: .* [mu]?s$/);
   const training = await place.call("inspect", "lenet5", "--training", "--batch", "2");
@@ -113,4 +113,11 @@ test("measureLayers measures nets of a program", async () => {
   );
   // three taps and a bias
   assert.equal(layers[0].total.multiplyAdds, 8 * 28 * 8 * (3 + 1));
+});
+
+test("paths are printed without the folders that both are in", () => {
+  assert.equal(nearName("a/b/0-conv", "a/b/1-relu"), "0-conv");
+  assert.equal(nearName("a/b/body/3-conv", "a/b"), "b/body/3-conv");
+  assert.equal(nearName("a/1-relu", "a/b/body/3-conv"), "1-relu");
+  assert.equal(nearName("head", "head"), "head");
 });

@@ -38,7 +38,8 @@ test("train says what it does in events, and leaves a whole run folder", async (
   assert.equal(config.command, `npx toeplitz ${train("straight", "--threads", "2").join(" ")}`);
   assert.equal(config.request.data, "stripes");
   const report = readFileSync(place.path("runs/straight/report.html"), "utf8");
-  for (const text of ["<!doctype html>", "straight", "Confusion matrix", "0-conv", config.command]) assert.ok(report.includes(text), text);
+  for (const text of ["<!doctype html>", "straight", "Confusion matrix", "0-conv", "a whole run takes", config.command])
+    assert.ok(report.includes(text), text);
 });
 
 test("the same bits with 1 and 4 threads, and for a second run; others with another seed", async () => {

@@ -120,6 +120,29 @@ test("the table of layers, with totals", () => {
   assert.ok(!bare.includes("Receptive field"));
 });
 
+test("measured layers: bytes, times with their share, and what is computed together", () => {
+  const [first, second, ...others] = sample.layers;
+  const measured = {
+    ...sample,
+    measured: { session: "wasm wide, 2 threads", ns: 40_700 },
+    layers: [
+      { ...first, cost: { bytes: 48_600, ns: 30_000, includes: [second.path] } },
+      { ...second, cost: { bytes: 0, ns: 0, includes: [], within: first.path } },
+      ...others.map((layer) => ({ ...layer, cost: { bytes: 1000, ns: 10_000 / others.length, includes: [] } })),
+    ],
+  };
+  const layers = part(renderReport(measured), "layers");
+  assert.match(layers, /a whole run takes 40\.7 us with wasm wide, 2 threads/);
+  assert.match(layers, /--share: 75%">30\.0 us<\/td>/);
+  assert.match(layers, /<code>0\.conv<\/code>[^\n]*>48\.6 kB<[^\n]*<td class="fused">with <code>1\.relu<\/code>/);
+  assert.match(
+    layers,
+    /<code>1\.relu<\/code>[^\n]*<td class="number soft">–<\/td><td class="number soft">–<\/td>[^\n]*in <code>0\.conv<\/code>/,
+  );
+  assert.match(layers, />40\.0 us<\/td>/);
+  assert.ok(!part(page, "layers").includes("Fused"));
+});
+
 test("what repeats the run: command, seed, settings, environment", () => {
   const repeat = part(page, "repeat");
   for (const text of [sample.command, "Seed: <b>1</b>", "shift 2, rotate 10", "{&quot;name&quot;:&quot;sgd&quot;", "v24.21.0", "256-bit"]) {

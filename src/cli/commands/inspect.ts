@@ -1,10 +1,11 @@
 import { Command, Option } from "commander";
-import type { LayerCost } from "../../inspect/attribute.ts";
+import { type LayerCost, nearName } from "../../inspect/attribute.ts";
 import type { NetCost } from "../../inspect/measure.ts";
 import type { NetSummary } from "../../inspect/summary.ts";
+import { printBytes, printTime } from "../../train/report/units.ts";
 import { extents, oneOf, wholeNumber } from "../arguments.ts";
 import { type Context, printJson, printLine } from "../context.ts";
-import { printBytes, printCount, printShare, printTable, printTime } from "../print.ts";
+import { printCount, printShare, printTable } from "../print.ts";
 
 interface Flags {
   readonly input?: number[];
@@ -116,13 +117,6 @@ function costTable(title: string, cost: NetCost, own: readonly string[], ownCell
     `${printCount(total.multiplyAdds)} multiply-adds, ${printBytes(total.bytes)}, ${printTime(total.ns)}: ${rate(2 * total.multiplyAdds, total.ns)} GFLOP/s, ${rate(total.bytes, total.ns)} GB/s; the whole run with ${session}: ${printTime(runNs)}`,
     `"bytes": of every value that its steps read or write; "with", "in": layers that one routine computes together are timed as one, multiply-adds stay apart`,
   ];
-}
-
-/** A path as it reads beside another: the last name alone where both are in the same folder. */
-function nearName(path: string, beside: string): string {
-  const folder = beside.slice(0, beside.lastIndexOf("/") + 1);
-  const name = path.slice(folder.length);
-  return path.startsWith(folder) && !name.includes("/") ? name : path;
 }
 
 /** In thousand millions a second. */

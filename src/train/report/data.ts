@@ -49,6 +49,18 @@ export interface ReportLayer {
   readonly parameters: number;
   readonly multiplyAdds: number;
   readonly receptiveField?: string;
+  /** As measured; left out where it was not. */
+  readonly cost?: ReportCost;
+}
+
+/** What a layer takes for one example on one thread. */
+export interface ReportCost {
+  readonly bytes: number;
+  readonly ns: number;
+  /** Layers whose work its routines do too, at least in part. */
+  readonly includes: readonly string[];
+  /** The layer whose routines do all of its work. */
+  readonly within?: string;
 }
 
 /** Scores on examples that the training never saw. */
@@ -86,5 +98,7 @@ export interface ReportData {
   readonly rights: readonly ReportExample[];
   readonly kernels: readonly KernelPicture[];
   readonly layers: readonly ReportLayer[];
+  /** A whole run of one example, where layers were measured. */
+  readonly measured?: { readonly session: string; readonly ns: number };
   readonly notes: readonly string[];
 }

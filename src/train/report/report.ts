@@ -1,7 +1,8 @@
 import { classSection, confusionSection } from "./confusion.ts";
 import type { ReportData } from "./data.ts";
+import { layersSection } from "./layers.ts";
 import { type Html, html, trusted } from "./markup.ts";
-import { curvesSection, examplesSection, kernelsSection, layersSection, repeatSection, summarySection } from "./sections.ts";
+import { curvesSection, examplesSection, kernelsSection, repeatSection, summarySection } from "./sections.ts";
 import { style } from "./style.ts";
 
 /** Nothing may be fetched and nothing may run: pictures and style are in the file itself. */

@@ -133,31 +133,6 @@ export function kernelsSection({ kernels }: ReportData): Html | null {
 <p class="soft">Each is scaled by its own largest magnitude. ${text}</p><ul class="gallery small">${items}</ul></section>`;
 }
 
-/** The table of layers. */
-export function layersSection({ layers }: ReportData): Html | null {
-  if (layers.length === 0) return null;
-  const parameters = layers.reduce((sum, layer) => sum + layer.parameters, 0);
-  const multiplyAdds = layers.reduce((sum, layer) => sum + layer.multiplyAdds, 0);
-  const fields = layers.some(({ receptiveField }) => receptiveField !== undefined);
-  const cell = (count: number, total: number): Html =>
-    html`<td class="number bar" style="--share: ${Math.round((100 * count) / Math.max(1, total))}%">${printCount(count)}</td>`;
-  const rows = layers.map(
-    (layer) =>
-      html`<tr><th scope="row"><code>${layer.path}</code></th><td>${layer.kind}</td><td><code>${layer.output}</code></td>${cell(
-        layer.parameters,
-        parameters,
-      )}${cell(layer.multiplyAdds, multiplyAdds)}${fields && html`<td class="number">${layer.receptiveField ?? "–"}</td>`}</tr>\n`,
-  );
-  return html`<section id="layers"><h2>Layers</h2><div class="scroll"><table class="wide">
-<thead><tr><th scope="col">Name</th><th scope="col">Kind</th><th scope="col">Output shape</th><th scope="col" class="number">Parameters</th><th scope="col" class="number">Multiply-adds</th>${
-    fields && html`<th scope="col" class="number">Receptive field</th>`
-  }</tr></thead>
-<tbody>${rows}</tbody>
-<tfoot><tr><th scope="row">Total</th><td></td><td></td><td class="number">${printCount(parameters)}</td><td class="number">${printCount(multiplyAdds)}</td>${
-    fields && html`<td></td>`
-  }</tr></tfoot></table></div></section>`;
-}
-
 /** What it takes to make the run again. */
 export function repeatSection({ command, seed, settings, environment }: ReportData): Html {
   return html`<section id="repeat"><h2>Repeat this run</h2>

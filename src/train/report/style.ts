@@ -48,6 +48,7 @@ tbody tr + tr > * { border-top: 1px solid var(--line); }
 tfoot > tr > * { border-top: 1px solid var(--soft); font-weight: 600; }
 .number { text-align: right; white-space: nowrap; }
 td.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)) no-repeat left bottom / 100% 4px; }
+#layers code, .fused { white-space: nowrap; }
 .wide { width: 100%; }
 .pairs th { color: var(--soft); white-space: nowrap; padding-left: 0; }
 .pairs td { overflow-wrap: anywhere; min-width: 8rem; }
