@@ -21,7 +21,7 @@ export interface TensorSpec {
   /**
    * Examples are of unequal extents, up to those of the shape [channels, ...extents]: the feed `<name>.extents`, i32 [examples, axes], says how many
    * cells each has, at least one (`checkExtents` tells what is wrong); its cells lie at the low end of every axis, and what is beyond is not looked at. A
-   * name: they are those of that input.
+   * name: they are those of that input; labels of its cells have no channels.
    */
   readonly unequal?: boolean | string;
 }
@@ -81,10 +81,9 @@ function trace(net: Net, options: TraceOptions, training: boolean, rename?: (par
     Object.fromEntries(
       Object.entries(specs).map(([name, { shape, dtype, unequal }]) => {
         const value = tracer.input(name, tensorType([options.batch, ...shape], true, dtype));
-        return [
-          name,
-          unequal === undefined || unequal === false ? value : unequalInput(tracer, name, unequal === true ? name : unequal, value),
-        ];
+        if (unequal === undefined || unequal === false) return [name, value];
+        const from = unequal === true ? name : unequal;
+        return [name, unequalInput(tracer, name, from, value, (options.inputs[from]?.shape ?? shape).length - 1)];
       }),
     );
   const inputs = feeds(options.inputs);
@@ -92,14 +91,14 @@ function trace(net: Net, options: TraceOptions, training: boolean, rename?: (par
   return { tracer, scope, outputs: applyNet(net, inputs, scope), targets };
 }
 
-/** The input with its cells beyond the fed extents cleared. */
-export function unequalInput(tracer: GraphTracer, name: string, from: string, value: Value): Value {
-  const axes = value.type.shape.length - 2;
-  if (axes < 1)
+/** The input with its cells beyond the fed extents cleared; they are those of its last axes. */
+export function unequalInput(tracer: GraphTracer, name: string, from: string, value: Value, axes = value.type.shape.length - 2): Value {
+  const before = value.type.shape.length - 1 - axes;
+  if (axes < 1 || before < 0)
     fail("net", name, "shape of an input of unequal extents", "[channels, ...extents]", `[${value.type.shape.slice(1).join(",")}]`);
   const fed = tracer.input(`${from}.extents`, tensorType([value.type.shape[0], axes], true, "i32"));
   const extents: Extents = [
-    null,
+    ...new Array<null>(before).fill(null),
     ...Array.from({ length: axes }, (_, axis) => ({
       counts: reshape(slice(toFloat(fed), 1, axis, axis + 1), []),
       input: from,

@@ -9,11 +9,12 @@ import { batchNorm } from "../../src/nn/layers/normalise.ts";
 import { averagePool, globalPool, maxPool } from "../../src/nn/layers/pool.ts";
 import { learnedPool } from "../../src/nn/layers/pool-learned.ts";
 import { fractionalPool } from "../../src/nn/layers/pool-random.ts";
-import { crossEntropy } from "../../src/nn/losses.ts";
+import { crossEntropy, diceLoss, type Loss, meanSquaredError } from "../../src/nn/losses.ts";
 import { sgd } from "../../src/nn/optimisers.ts";
 import type { Layer } from "../../src/nn/scope.ts";
 import { checkExtents, initialise, type TracedStep, traceEvaluation, traceTraining } from "../../src/nn/step.ts";
 import { target } from "../../src/node.ts";
+import { referenceTarget } from "../../src/targets/reference/session.ts";
 
 const own = [
   [8, 6],
@@ -109,6 +110,56 @@ test("batch statistics run over the valid cells", async () => {
     assert.ok(Math.abs((await session.read("0-batchNorm/variance")).data[channel] - variance) < 1e-5);
   }
   await session.close();
+});
+
+test("losses of every cell run over the valid cells: those of the examples alone", async () => {
+  const { batch, singles } = examples(3);
+  const draws = random(6);
+  const labels = singles.map((single) => Int32Array.from({ length: single.length / 3 }, () => draws.integer(0, 2)));
+  const values = singles.map((single) => Float32Array.from({ length: single.length }, () => draws.uniform()));
+  const inBatch = <T extends Float32Array | Int32Array>(cells: readonly T[], made: T, channels: number): T => {
+    own.forEach(([rows, columns], example) => {
+      cells[example].forEach((cell, i) => {
+        const [column, rest] = [i % columns, Math.floor(i / columns)];
+        made[(example * channels + Math.floor(rest / rows)) * 80 + (rest % rows) * 10 + column] = cell;
+      });
+    });
+    return made;
+  };
+  const losses: Readonly<Record<string, { loss: Loss; dense?: true }>> = {
+    "cross-entropy": { loss: crossEntropy() },
+    "cross-entropy, smoothed": { loss: crossEntropy({ labelSmoothing: 0.1, classWeights: [1, 2, 0.5] }) },
+    "cross-entropy, one label ignored": { loss: crossEntropy({ ignore: 1 }) },
+    dice: { loss: diceLoss() },
+    "dice, one label ignored": { loss: diceLoss({ ignore: 2, classes: [0, 1] }) },
+    "mean squared": { loss: meanSquaredError(), dense: true },
+  };
+  const net = conv(3, { kernel: 3, padding: "same" });
+  for (const [name, { loss, dense: isDense }] of Object.entries(losses)) {
+    const traceOf = (examplesOf: number, extentsOf: readonly number[], unequal: boolean): TracedStep =>
+      traceEvaluation(net, {
+        batch: examplesOf,
+        inputs: { input: { shape: [3, ...extentsOf], unequal } },
+        targets: {
+          target: { shape: isDense ? [3, ...extentsOf] : extentsOf, dtype: isDense ? "f32" : "i32", unequal: unequal ? "input" : false },
+        },
+        loss,
+      });
+    for (const one of [referenceTarget, target]) {
+      const session = await one.open({ threads: 1 });
+      const together = traceOf(3, whole, true);
+      const program = await session.compile(together.graph);
+      await initialise(session, [together], 4);
+      const wanted = isDense ? inBatch(values, new Float32Array(720).fill(Number.NaN), 3) : inBatch(labels, new Int32Array(240).fill(1), 1);
+      const got = Float32Array.from((await program.run({ input: batch, "input.extents": extents, target: wanted })).loss.data);
+      for (const [i, shape] of own.entries()) {
+        const single = await session.compile(traceOf(1, shape, false).graph);
+        const [alone] = (await single.run({ input: singles[i], target: isDense ? values[i] : labels[i] })).loss.data;
+        assert.ok(Math.abs(got[i] - alone) < 2e-6, `${name} of example ${i}: ${got[i]}, alone ${alone}`);
+      }
+      await session.close();
+    }
+  }
 });
 
 test("empty examples and extents that do not fit are told", () => {
