@@ -1,7 +1,23 @@
 import { fail } from "../../base/errors.ts";
 import { extentBy } from "../../graph/unequal.ts";
 import type { AxisExtent, Value } from "../../ops/contract.ts";
-import { add, divide, equal, floor, less, lessEqual, matmul, minimum, multiply, reshape, subtract, sum, where } from "../../ops.ts";
+import {
+  add,
+  divide,
+  equal,
+  floor,
+  less,
+  lessEqual,
+  matmul,
+  minimum,
+  multiply,
+  pad,
+  reshape,
+  slice,
+  subtract,
+  sum,
+  where,
+} from "../../ops.ts";
 import type { Layer } from "../scope.ts";
 import { layer, partsOf, perAxis } from "./layer.ts";
 import { fittingWindows, type PoolOptions, poolAxes, pooledExtents, windowStarts } from "./pool-axes.ts";
@@ -196,30 +212,37 @@ function fromDrawnOffset(n: number, m: number, draws: Value): Bounds {
   };
 }
 
+/** 1 where j < i in row j, column i of as many. */
+const earlier = (like: Value, count: number): Value =>
+  like.graph.constant({
+    dtype: "f32",
+    shape: [count, count],
+    data: Float32Array.from({ length: count * count }, (_, at) => (Math.floor(at / count) < at % count ? 1 : 0)),
+  });
+
+/** Cells whose sums before each are worked out together. */
+const together = 32;
+
+/** Sum of the cells before each, of small whole numbers [N, m]: within parts of a line, and over the parts before. */
+function sumsBefore(cells: Value): Value {
+  const [, count] = cells.type.shape;
+  if (count <= 2 * together) return matmul(cells, earlier(cells, count));
+  const parts = Math.ceil(count / together);
+  const lined = reshape(pad(cells, [{ low: 0, high: parts * together - count }]), [parts, together]);
+  const before = reshape(sumsBefore(sum(lined, 2)), [parts, 1]);
+  return slice(reshape(add(matmul(lined, earlier(cells, together)), before), [parts * together]), 1, 0, count);
+}
+
 /** The larger regions, n mod m, are those with the least of m draws: the rank of each is counted. */
 function inDrawnOrder(draws: Value, n: Value, m: Value): Bounds {
   const count = draws.type.shape[1];
-  const square = (part: (i: number, j: number) => boolean): Value =>
-    draws.graph.constant({
-      dtype: "f32",
-      shape: [count, count],
-      data: Float32Array.from({ length: count * count }, (_, at) => (part(Math.floor(at / count), at % count) ? 1 : 0)),
-    });
   // an example of fewer regions draws fewer
   const own = where(less(numbers(draws, count), m), draws, 2);
-  const [one, other] = [reshape(own, [count, 1]), reshape(own, [1, count])];
-  const before = add(
-    less(other, one),
-    multiply(
-      equal(one, other),
-      square((i, j) => j < i),
-    ),
-  );
-  const larger = less(sum(before, 2), remainder(n, m));
-  const passed = matmul(
-    larger,
-    square((j, i) => j < i),
-  );
+  const [one, other] = [reshape(own, [1, count]), reshape(own, [count, 1])];
+  // equal draws count by their order
+  const before = sum(add(less(other, one), multiply(equal(one, other), earlier(draws, count))), 1);
+  const larger = less(before, remainder(n, m));
+  const passed = sumsBefore(larger);
   return (from) => {
     const counted = from === 0 ? passed : add(passed, larger);
     return minimum(add(counted, multiply(quotient(n, m), numbers(draws, count, from))), n);
