@@ -149,6 +149,17 @@ export function planGridLinear(options: GridLinearOptions, inputs: readonly Tens
   };
   checkChannels(plan, problems);
   problems.throwIfAny();
+  checkShapes(plan, grids, problems);
+  problems.throwIfAny();
+  return plan;
+}
+
+/** Checks the operands against the shapes that the plan gives them. */
+function checkShapes(
+  plan: GridLinearPlan,
+  grids: readonly { readonly name: keyof ReturnType<typeof typesOf>; readonly type: TensorType }[],
+  problems: Problems,
+): void {
   const types = typesOf(plan);
   for (const { name, type } of grids) {
     const expected = types[name].shape;
@@ -166,8 +177,6 @@ export function planGridLinear(options: GridLinearOptions, inputs: readonly Tens
     size(types.kernel.shape),
     "Choose a smaller period: each kernel copy is stored.",
   );
-  problems.throwIfAny();
-  return plan;
 }
 
 function channels(

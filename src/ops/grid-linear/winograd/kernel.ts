@@ -141,16 +141,44 @@ interface KernelPlaces {
   readonly count: Local;
 }
 
+/** Registers of one half of a pair, and its bytes from the first. */
+interface Half {
+  readonly offset: number;
+  readonly taps: readonly Local[];
+  readonly values: readonly Local[];
+}
+
+/** Three taps from `from` on, `step` (or the constant `next`) apart, to the values of a line; `at` is changed. */
+function transformLine(
+  f: FunctionBuilder,
+  line: LineCode,
+  halves: readonly Half[],
+  { from, at, step, next, byte }: { from: Local; at: Local; step: Local | null; next: number; byte: number },
+): void {
+  f.get(from).set(at);
+  for (let i = 0; i < 3; i++) {
+    for (const { offset, taps } of halves)
+      f.get(at)
+        .memory("v128.load", i * next + byte + offset)
+        .set(taps[i]);
+    if (step !== null && i < 2) f.get(at).get(step).op("i32.add").set(at);
+  }
+  for (const { taps, values } of halves) line.kernel(taps, values);
+}
+
 /** Code of some channels and all lanes of a block. */
 function channelCode(f: FunctionBuilder, code: WinogradCode, line: LineCode): (places: KernelPlaces) => void {
   const [span, rows] = [spanOf(code.form), spanRows(code)];
   const width = code.wide ? 2 : 1;
   const cellBytes = 4 * code.lanes;
-  const halves = Array.from({ length: width }, (_, half) => ({
-    offset: 16 * half,
-    taps: f.locals("v128", 3),
-    values: f.locals("v128", span),
-  }));
+  const halves = Array.from(
+    { length: width },
+    (_, half): Half => ({
+      offset: 16 * half,
+      taps: f.locals("v128", 3),
+      values: f.locals("v128", span),
+    }),
+  );
   const [from, to, at, left, step] = f.locals("i32", 5);
   const eachChannel = (count: Local, fromBytes: number, toBytes: number, one: (byte: number) => void): void => {
     f.get(count).set(left);
@@ -161,17 +189,8 @@ function channelCode(f: FunctionBuilder, code: WinogradCode, line: LineCode): (p
       f.get(left).i32(1).op("i32.sub").tee(left).branchIf(again);
     });
   };
-  const transform = (step: Local | null, next: number, byte: number): void => {
-    f.get(from).set(at);
-    for (let i = 0; i < 3; i++) {
-      for (const { offset, taps } of halves)
-        f.get(at)
-          .memory("v128.load", i * next + byte + offset)
-          .set(taps[i]);
-      if (step !== null && i < 2) f.get(at).get(step).op("i32.add").set(at);
-    }
-    for (const { taps, values } of halves) line.kernel(taps, values);
-  };
+  const transform = (step: Local | null, next: number, byte: number): void =>
+    transformLine(f, line, halves, { from, at, step, next, byte });
   const lineBytes = 3 * rows * cellBytes;
   return ({ source, tapBytes, lines, target, plane, count }) => {
     for (let column = 0; column < 3 && rows > 1; column++) {
