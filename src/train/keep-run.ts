@@ -60,7 +60,7 @@ export async function fitInFolder(
     const notes = [...endingNotes(result, options), ...result.notes, ...unmeasured, ...data.notes];
     const settings: Record<string, ReportValue> = JSON.parse(JSON.stringify({ data: data.name, ...chooseSettings(data, options).plain }));
     const facts = { name: kept.name, command: keep.command, date, settings, environment, seed: options.seed ?? 0, notes };
-    await kept.write("report", renderReport(reportData(facts, data, result, cost)));
+    await kept.write("report", renderReport(await reportData(facts, data, result, cost)));
     return { ...result, folder: kept };
   } finally {
     await folder?.close();

@@ -1,10 +1,11 @@
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, LabelledCells } from "../data/dataset.ts";
 import type { NetCost } from "../inspect/measure.ts";
 import { summarise } from "../inspect/summary.ts";
+import { normalised } from "./cells.ts";
 import { judge, pictureOf } from "./examples.ts";
 import type { FitResult } from "./fit.ts";
 import type { Model } from "./model.ts";
-import type { KernelPicture, ReportData, ReportExample, ReportTest, ReportValue } from "./report/data.ts";
+import type { KernelPicture, Picture, ReportData, ReportExample, ReportLabels, ReportTest, ReportValue } from "./report/data.ts";
 import { kernelPictures } from "./report/kernels.ts";
 import { confusionMatrix } from "./report/scores.ts";
 
@@ -22,7 +23,7 @@ export interface ReportFacts {
 const mostShown = 24;
 
 /** Everything that the report of a run shows; `cost` is that of the layers, where they were measured. */
-export function reportData(facts: ReportFacts, data: Dataset, result: FitResult, cost: NetCost | null): ReportData {
+export async function reportData(facts: ReportFacts, data: Dataset, result: FitResult, cost: NetCost | null): Promise<ReportData> {
   const { history, best, test: scores, model } = result;
   const isClassifying = scores.predicted !== undefined || (best?.accuracy !== undefined && data.classes.length > 0);
   const split = data.test;
@@ -44,6 +45,7 @@ export function reportData(facts: ReportFacts, data: Dataset, result: FitResult,
     ...(test && { test }),
     mistakes: shown(judged.wrong),
     rights: shown(judged.right),
+    ...(data.test?.labelled && scores.count > 0 && { labelled: await labelledPictures(model, data.test.labelled) }),
     kernels: firstKernels(model),
     ...layersOf(model, cost),
   };
@@ -61,6 +63,42 @@ function layersOf(model: Model, cost: NetCost | null): Pick<ReportData, "layers"
     })),
     measured: { session: cost.session, ns: cost.runNs },
   };
+}
+
+/** Pictures that are shown with the classes of their cells. */
+const mostLabelled = 4;
+
+/** Some pictures spread over the part, with the classes that the net gives to their cells. */
+async function labelledPictures(model: Model, labelled: LabelledCells): Promise<ReportLabels[]> {
+  const all = [...labelled.pictures()];
+  const shown = Math.min(mostLabelled, all.length);
+  const last = model.classes.length - 1;
+  const result: ReportLabels[] = [];
+  try {
+    for (let place = 0; place < shown; place++) {
+      const picture = all[Math.floor(((place + 0.5) * all.length) / shown)];
+      const [channels, ...extents] = picture.shape;
+      const { labels } = await model.labelCells(normalised(picture, model.description.normalisation), picture.shape);
+      const classes = (numbers: ArrayLike<number>): Picture => ({
+        channels: 1,
+        extents,
+        data: Uint8Array.from(numbers),
+        low: 0,
+        high: last,
+      });
+      const counted = picture.labels.reduce((sum, label, cell) => sum + (label === labels[cell] ? 1 : 0), 0);
+      result.push({
+        file: picture.name,
+        picture: { channels: channels === 3 ? 3 : 1, extents, data: picture.pixels },
+        given: classes(picture.labels),
+        predicted: classes(labels),
+        accuracy: counted / labels.length,
+      });
+    }
+    return result;
+  } finally {
+    await model.close();
+  }
 }
 
 function testOf({ classes }: Dataset, labels: Int32Array, { predicted, accuracy, loss, count, table }: FitResult["test"]): ReportTest {

@@ -62,7 +62,8 @@ test("a folder of images and labels is trained on, from its first line to its re
   const { test: scores } = events.at(-1) as unknown as { test: CellScores };
   assert.ok(scores.accuracy >= 0.9 && scores.count === 3, JSON.stringify(scores));
   const report = readFileSync(place.path("runs/whole/report.html"), "utf8");
-  for (const text of ["Test accuracy of cells", "Dice", "Confusion matrix"]) assert.ok(report.includes(text), text);
+  for (const text of ["Test accuracy of cells", "Dice", "Confusion matrix", 'alt="images/13.png: predicted"'])
+    assert.ok(report.includes(text), text);
   const lines = await place.call("evaluate", "whole", "discs");
   assert.equal(lines.code, 0, lines.stderr);
   assert.match(lines.stdout, /^class +accuracy +Dice +overlap +cells\n/m);

@@ -41,6 +41,17 @@ export interface ReportExample {
   readonly picture: Picture;
 }
 
+/** One picture of the test set, the classes of its cells as given, and as the net gives them. */
+export interface ReportLabels {
+  readonly file: string;
+  readonly picture: Picture;
+  /** Numbers of classes, from 0 (darkest) to the last (brightest). */
+  readonly given: Picture;
+  readonly predicted: Picture;
+  /** Share of cells that are right, in [0, 1]. */
+  readonly accuracy: number;
+}
+
 /** One line of the table of layers. Counts are for one example. */
 export interface ReportLayer {
   readonly path: string;
@@ -96,6 +107,8 @@ export interface ReportData {
   readonly test?: ReportTest;
   readonly mistakes: readonly ReportExample[];
   readonly rights: readonly ReportExample[];
+  /** Pictures of the test whose cells have classes. */
+  readonly labelled?: readonly ReportLabels[];
   readonly kernels: readonly KernelPicture[];
   readonly layers: readonly ReportLayer[];
   /** A whole run of one example, where layers were measured. */

@@ -35,18 +35,18 @@ export function layersSection({ layers, measured }: ReportData): Html | null {
       if (isElsewhere) return html`<td class="number soft">–</td>`;
       return html`<td class="number bar" style="--share: ${Math.round((100 * own) / Math.max(1, total))}%">${print(own)}</td>`;
     });
-    return html`<tr><th scope="row"><code>${layer.path}</code></th><td>${layer.kind}</td><td><code>${layer.output}</code></td>${cells}${
+    return html`<tr><th scope="row"><code>${layer.path}</code></th><td class="side">${layer.kind}</td><td class="side"><code>${layer.output}</code></td>${cells}${
       fields && html`<td class="number">${layer.receptiveField ?? "–"}</td>`
     }${isMeasured && html`<td class="fused">${fusedText(layer)}</td>`}</tr>\n`;
   });
   return html`<section id="layers"><h2>Layers</h2>
 ${measured !== undefined && html`<p class="soft">Numbers are for one example. Bytes are those that a layer's steps read and write, times were measured on one thread; a whole run takes ${printTime(measured.ns)} with ${measured.session}. What one routine computes together is timed as one.</p>`}
 <div class="scroll"><table class="wide">
-<thead><tr><th scope="col">Name</th><th scope="col">Kind</th><th scope="col">Output shape</th>${columns.map(
+<thead><tr><th scope="col">Name</th><th scope="col" class="side">Kind</th><th scope="col" class="side">Output shape</th>${columns.map(
     ({ title }) => html`<th scope="col" class="number">${title}</th>`,
   )}${fields && html`<th scope="col" class="number">Receptive field</th>`}${isMeasured && html`<th scope="col">Fused</th>`}</tr></thead>
 <tbody>${rows}</tbody>
-<tfoot><tr><th scope="row">Total</th><td></td><td></td>${columns.map(
+<tfoot><tr><th scope="row">Total</th><td class="side"></td><td class="side"></td>${columns.map(
     ({ print, total }) => html`<td class="number">${print(total)}</td>`,
   )}${fields && html`<td></td>`}${isMeasured && html`<td></td>`}</tr></tfoot></table></div></section>`;
 }

@@ -2,7 +2,7 @@ import { classSection, confusionSection } from "./confusion.ts";
 import type { ReportData } from "./data.ts";
 import { layersSection } from "./layers.ts";
 import { type Html, html, trusted } from "./markup.ts";
-import { curvesSection, examplesSection, kernelsSection, repeatSection, summarySection } from "./sections.ts";
+import { curvesSection, examplesSection, kernelsSection, labelsSection, repeatSection, summarySection } from "./sections.ts";
 import { style } from "./style.ts";
 
 /** Nothing may be fetched and nothing may run: pictures and style are in the file itself. */
@@ -19,6 +19,7 @@ export function renderReport(data: ReportData): string {
     ["confusion", "Confusion matrix", confusionSection(data)],
     ["classes", "Classes", classSection(data)],
     ["mistakes", data.task === "regression" ? "Errors" : "Mistakes", examplesSection(data)],
+    ["labelled", "Pictures", labelsSection(data)],
     ["kernels", "Kernels", kernelsSection(data)],
     ["layers", "Layers", layersSection(data)],
     ["repeat", "Repeat", repeatSection(data)],

@@ -116,6 +116,21 @@ function gallery(examples: readonly ReportExample[]): Html {
   return html`<ul class="gallery">${items}</ul>`;
 }
 
+/** Pictures with the classes of their cells, given and predicted. */
+export function labelsSection({ labelled = [] }: ReportData): Html | null {
+  if (labelled.length === 0) return null;
+  const rows = labelled.map(({ file, accuracy, ...pictures }) => {
+    const names = { picture: "picture", given: "given", predicted: "predicted" } as const;
+    const shown = Object.values(names).map(
+      (name) =>
+        html`<figure>${showPicture(pictures[name], { alt: `${file}: ${name}`, side: 192 })}<figcaption>${name}</figcaption></figure>\n`,
+    );
+    return html`<li>${shown}<p class="soft">${file}: ${printShare(accuracy, 1)} of the cells are right</p></li>\n`;
+  });
+  return html`<section id="labelled"><h2>Labelled pictures</h2>
+<p class="soft">Of the test, spread over it. Classes run from dark to bright in the order of the table above.</p><ul class="labelled">${rows}</ul></section>`;
+}
+
 /** Kernels of the first layer. */
 export function kernelsSection({ kernels }: ReportData): Html | null {
   if (kernels.length === 0) return null;

@@ -81,6 +81,11 @@ summary { cursor: pointer; color: var(--accent); }
 .gallery b { overflow-wrap: anywhere; }
 .gallery .file { display: block; color: var(--soft); font-size: .78rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .gallery.small li { font-size: .75rem; color: var(--soft); }
+.labelled { margin: 1rem 0; padding: 0; list-style: none; }
+.labelled li { display: grid; grid-template-columns: repeat(3, minmax(0, 12rem)); gap: .4rem 1rem; margin-bottom: 1.25rem; }
+.labelled p { grid-column: 1 / -1; margin: 0; font-size: .875rem; overflow-wrap: anywhere; }
+.labelled figcaption { font-size: .875rem; font-weight: 400; }
+.labelled img { display: block; width: 100%; height: auto; border: 1px solid var(--line); border-radius: 3px; }
 .heat img { display: block; max-width: 100%; height: auto; border: 1px solid var(--line); }
 .pixelated { image-rendering: pixelated; }
 .plot { background: var(--card); }
@@ -102,6 +107,8 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .875rem; }
   table { font-size: .82rem; }
   .matrix table { font-size: .72rem; }
   .matrix td { min-width: 1.65rem; height: 1.7rem; padding: 0 .1rem; }
+  #layers .side { display: none; }
+  .labelled li { gap: .3rem .5rem; }
   .gallery { grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); gap: .75rem; }
   .gallery.small { grid-template-columns: repeat(auto-fill, minmax(4.6rem, 1fr)); }
 }
