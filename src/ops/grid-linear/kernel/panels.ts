@@ -200,16 +200,13 @@ interface ItemLocals {
 function emitItems(f: FunctionBuilder, { record, chunk, examples, vectors, splats, accumulators, inputBlock, item }: ItemLocals): void {
   const [turn, group, count, outer, left, vectorAt, splatRow, splatAt, row, accumulatorAt, panel, block, panels] = f.locals("i32", 13);
   const word = (name: (typeof headWords)[number]): FunctionBuilder => f.get(record).memory("i32.load", 4 * headWords.indexOf(name));
+  const panelBytes = 4 * panelWords.length;
   f.get(chunk);
   word("runs").op("i32.div_u").set(turn);
   f.get(record);
   word("panelsAt").op("i32.add").get(turn);
   word("phases").op("i32.rem_u");
-  word("panels")
-    .op("i32.mul")
-    .i32(4 * panelWords.length)
-    .op("i32.mul", "i32.add")
-    .set(panels);
+  word("panels").op("i32.mul").i32(panelBytes).op("i32.mul", "i32.add").set(panels);
   f.get(turn);
   word("phases").op("i32.div_u").set(turn);
   f.block((done) => {
@@ -224,11 +221,7 @@ function emitItems(f: FunctionBuilder, { record, chunk, examples, vectors, splat
       f.get(splats).get(group);
       word("splatGroup").op("i32.mul", "i32.add").set(splatRow);
       f.get(panels).get(turn);
-      word("panels")
-        .op("i32.rem_u")
-        .i32(4 * panelWords.length)
-        .op("i32.mul", "i32.add")
-        .set(panel);
+      word("panels").op("i32.rem_u").i32(panelBytes).op("i32.mul", "i32.add").set(panel);
       f.get(accumulators).set(row);
       word("outputRun").set(outer);
       countDown(f, outer, () => {

@@ -108,6 +108,29 @@ interface Strip {
   readonly rowTo: Local;
 }
 
+/** The rows, strips and group of a chunk. */
+function findChunk(
+  f: FunctionBuilder,
+  { cut, groups }: LocalCode,
+  chunk: Local,
+  { strip, stripEnd, rowFrom, rowTo, group }: Readonly<Record<"strip" | "stripEnd" | "rowFrom" | "rowTo" | "group", Local>>,
+): void {
+  f.get(chunk).i32(cut.parts).op("i32.rem_u").set(rowFrom);
+  f.get(rowFrom).i32(1).op("i32.add").i32(cut.rows).op("i32.mul").i32(cut.parts).op("i32.div_u").set(rowTo);
+  f.get(rowFrom).i32(cut.rows).op("i32.mul").i32(cut.parts).op("i32.div_u").set(rowFrom);
+  f.get(chunk).i32(cut.parts).op("i32.div_u").i32(groups).op("i32.rem_u").set(group);
+  f.get(chunk)
+    .i32(cut.parts * groups)
+    .op("i32.div_u")
+    .i32(cut.perChunk)
+    .op("i32.mul")
+    .tee(strip)
+    .i32(cut.perChunk)
+    .op("i32.add")
+    .set(stripEnd);
+  f.get(stripEnd).i32(cut.strips).get(stripEnd).i32(cut.strips).op("i32.lt_u", "select").set(stripEnd);
+}
+
 /** chunk = (set of strips, group, part of the rows) */
 function emitChunks(f: FunctionBuilder, code: LocalCode, parts: Parts): void {
   const { cut, turns, groups } = code;
@@ -131,20 +154,7 @@ function emitChunks(f: FunctionBuilder, code: LocalCode, parts: Parts): void {
   );
   scaled(slot, scratchBytes(code), scratch).tee(expanded).i32(expandedBytes(cut)).op("i32.add").set(apart);
   whileBelow(f, begin, end, 1, () => {
-    f.get(begin).i32(cut.parts).op("i32.rem_u").set(rowFrom);
-    f.get(rowFrom).i32(1).op("i32.add").i32(cut.rows).op("i32.mul").i32(cut.parts).op("i32.div_u").set(rowTo);
-    f.get(rowFrom).i32(cut.rows).op("i32.mul").i32(cut.parts).op("i32.div_u").set(rowFrom);
-    f.get(begin).i32(cut.parts).op("i32.div_u").i32(groups).op("i32.rem_u").set(group);
-    f.get(begin)
-      .i32(cut.parts * groups)
-      .op("i32.div_u")
-      .i32(cut.perChunk)
-      .op("i32.mul")
-      .tee(strip)
-      .i32(cut.perChunk)
-      .op("i32.add")
-      .set(stripEnd);
-    f.get(stripEnd).i32(cut.strips).get(stripEnd).i32(cut.strips).op("i32.lt_u", "select").set(stripEnd);
+    findChunk(f, code, begin, { strip, stripEnd, rowFrom, rowTo, group });
     scaled(group, cut.sources * code.source.plane, source).set(ownSource);
     scaled(group, cut.rows * code.other.plane, other).set(ownOther);
     whileBelow(f, strip, stripEnd, 1, () => {
