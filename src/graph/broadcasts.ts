@@ -1,4 +1,4 @@
-import { printType, size } from "../base/types.ts";
+import { printType, sameShape, size } from "../base/types.ts";
 import { type Expression, operand } from "../ops/contract.ts";
 import { operandsOf } from "../ops/expression/simplify.ts";
 import { moveOperator } from "../ops/move/index.ts";
@@ -68,7 +68,8 @@ class Pass {
   #noteFormula(node: GraphNode): void {
     const { expression, output } = node.plan as PointwisePlan;
     const read = operandsOf(expression);
-    if (read.length === 0) return;
+    const isWhole = (value: number): boolean => !this.#repeated.has(value) && sameShape(this.values[value].type.shape, output.shape);
+    if (read.length === 0 || read.some((index) => isWhole(node.inputs[index]))) return;
     const { parts, plan } = this.#formula(
       replace(expression, (index) => operand(read.indexOf(index))),
       read.map((index) => this.#repeated.get(node.inputs[index]) ?? node.inputs[index]),

@@ -7,7 +7,8 @@ import { type ReducePlan, reduceOperator } from "../ops/reduce/index.ts";
 import { type RowFold, type RowResult, rowsOperator } from "../ops/rows/index.ts";
 import { type WindowPlan, windowOperator, windowTypes } from "../ops/window/index.ts";
 import type { Graph, GraphNode } from "./graph.ts";
-import { countUses, mostOperands, replace, withNodes } from "./rewrite.ts";
+import { contract, isConvex } from "./region.ts";
+import { countUses, mostOperands, replace } from "./rewrite.ts";
 
 /** Most cells of a row: each is added to one sum, and four rows lie in a cache. */
 const mostCells = 4096;
@@ -101,7 +102,7 @@ class Region {
       for (const member of this.#members) {
         if (region.has(member) || !this.#isNear(region, nodes[member])) continue;
         const larger = new Set([...region, member]);
-        if (!this.#isConvex(larger) || this.#node(larger) === null) continue;
+        if (!isConvex(this.#graph, larger) || this.#node(larger) === null) continue;
         region = larger;
         changed = true;
       }
@@ -109,7 +110,8 @@ class Region {
     const node = this.#node(region);
     if (node === null) return null;
     const { folds, results } = node.options as { folds: RowFold[]; results: RowResult[] };
-    const isChain = folds.length > 1 || results.some(({ of }) => of === "cells");
+    // graphs without a sum do not read the code of rows
+    const isChain = folds.some(({ operation }) => operation === "sum") && (folds.length > 1 || results.some(({ of }) => of === "cells"));
     return isChain && region.size > 1 ? contract(this.#graph, region, node) : null;
   }
 
@@ -121,20 +123,6 @@ class Region {
     const [value] = outputs;
     const readers = [...region].filter((index) => nodes[index].inputs.includes(value)).length;
     return readers > 0 && (readers === this.#uses.get(value) || sameShape(values[value].type.shape, this.#cells.shape.with(this.#axis, 1)));
-  }
-
-  #isConvex(region: ReadonlySet<number>): boolean {
-    const inside = new Set<number>();
-    const behind = new Set<number>();
-    for (let index = Math.min(...region); index <= Math.max(...region); index++) {
-      const { inputs, outputs } = this.#graph.nodes[index];
-      const own = region.has(index);
-      const isBehind = inputs.some((value) => behind.has(value));
-      if (own && isBehind) return false;
-      if (own) for (const value of outputs) inside.add(value);
-      else if (isBehind || inputs.some((value) => inside.has(value))) for (const value of outputs) behind.add(value);
-    }
-    return true;
   }
 
   /** The region as one node; null where it is too large. */
@@ -176,24 +164,4 @@ class Region {
     if (node.operator !== pointwiseOperator) return [...node.inputs];
     return operandsOf((node.plan as PointwisePlan).expression).map((index) => node.inputs[index]);
   }
-}
-
-/** The graph with the node in place of the region; nodes stay in their order where values allow. */
-function contract(graph: Graph, region: ReadonlySet<number>, node: GraphNode): Graph {
-  const last = Math.max(...region);
-  const list = graph.nodes.flatMap((own, index) => (index === last ? [node] : region.has(index) ? [] : [own]));
-  const maker = new Map(list.flatMap((own) => own.outputs.map((value) => [value, own] as const)));
-  const placed = new Set<GraphNode>();
-  const ordered: GraphNode[] = [];
-  const put = (own: GraphNode): void => {
-    if (placed.has(own)) return;
-    placed.add(own);
-    for (const value of own.inputs) {
-      const before = maker.get(value);
-      if (before !== undefined) put(before);
-    }
-    ordered.push(own);
-  };
-  for (const own of list) put(own);
-  return withNodes(graph, ordered);
 }

@@ -206,8 +206,11 @@ export interface Emission {
   /** Read-only tables. */
   readonly constants: readonly (Int32Array | Float32Array)[];
   readonly steps: readonly StepSpec[];
-  /** True when the output may lie in the buffer of an input of the same type and layout: each cell is read before it is written. */
-  readonly inPlace?: boolean;
+  /**
+   * Which output may lie in the buffer of which input of the same type and layout (operands of the fusion count on behind the inputs): each cell is read
+   * before it is written. True: any in any.
+   */
+  readonly inPlace?: boolean | ((output: number, input: number) => boolean);
 }
 
 export type Access = "read" | "write" | "update";

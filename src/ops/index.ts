@@ -2,7 +2,7 @@ import type { Operator } from "./contract.ts";
 import { gridLinear } from "./grid-linear/index.ts";
 import { matmulOperator } from "./matmul/index.ts";
 import { moveOperator } from "./move/index.ts";
-import { pointwiseOperator } from "./pointwise/index.ts";
+import { formulasOperator, pointwiseOperator, tableOperator } from "./pointwise/index.ts";
 import { randomOperator } from "./random/index.ts";
 import { momentsOperator, reduceOperator, sumsOperator } from "./reduce/index.ts";
 import { regionsOperator, wholeOperator } from "./regions/index.ts";
@@ -16,6 +16,8 @@ export const operators: readonly Operator[] = [
   regionsOperator,
   wholeOperator,
   pointwiseOperator,
+  formulasOperator,
+  tableOperator,
   reduceOperator,
   sumsOperator,
   momentsOperator,

@@ -162,7 +162,7 @@ export class Lowering {
       const { type } = values[value];
       const state = this.#direct.get(value);
       const direct =
-        state !== undefined && outputs[i].block === 1 && outputs[i].halo.length === 0 && this.#mayWrite(state, type, buffers, emission);
+        state !== undefined && outputs[i].block === 1 && outputs[i].halo.length === 0 && this.#mayWrite(state, type, buffers, emission, i);
       if (direct) this.#wroteDirectly.add(value);
       return direct
         ? this.#stateBuffer(state, type)
@@ -176,11 +176,12 @@ export class Lowering {
   }
 
   /** A node may write its result over the old state when it does not read it, or reads each cell before it writes it there. */
-  #mayWrite(state: string, type: TensorType, buffers: readonly number[], emission: Emission): boolean {
+  #mayWrite(state: string, type: TensorType, buffers: readonly number[], { inPlace }: Emission, output: number): boolean {
     const old = this.#stateBuffer(state, type);
-    const reads = buffers.includes(old);
+    const reads = buffers.flatMap((buffer, input) => (buffer === old ? [input] : []));
     const value = this.buffers[old].value;
-    return !reads || (emission.inPlace === true && value !== null && sameShape(value.type.shape, type.shape));
+    const allowed = inPlace === true || (typeof inPlace === "function" && reads.every((input) => inPlace(output, input)));
+    return reads.length === 0 || (allowed && value !== null && sameShape(value.type.shape, type.shape));
   }
 
   #emit(emission: Emission, inputs: readonly number[], operands: readonly number[], outputs: readonly number[], label: string): void {

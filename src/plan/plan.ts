@@ -1,4 +1,5 @@
 import { passBroadcasts } from "../graph/broadcasts.ts";
+import { gatherTables, joinFormulas } from "../graph/formulas.ts";
 import type { Graph, GraphNode } from "../graph/graph.ts";
 import { hoist } from "../graph/hoist.ts";
 import { fuse, prune } from "../graph/rewrite.ts";
@@ -76,7 +77,7 @@ export function prepare(traced: Graph, every: readonly Algorithm[], device: Devi
   const predicted = new Catalogue(algorithms, device);
   const time = (node: GraphNode): number => Math.min(...predicted.of(node, true).list.map(({ estimate }) => estimate));
   const rows = (whole: Graph): Graph => formRows(fuse(hoist(passBroadcasts(separate(whole, time))), accepts));
-  const graph = options.fusion === false ? pruned : fusePools(gatherSums(rows(pruned)), { accepts, time });
+  const graph = options.fusion === false ? pruned : gatherTables(joinFormulas(fusePools(gatherSums(rows(pruned)), { accepts, time })));
   return { graph, candidates: new Catalogue(algorithms, device, options.measured).ofGraph(graph) };
 }
 

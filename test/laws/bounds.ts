@@ -1,9 +1,9 @@
-import { size, type TensorType } from "../../src/base/types.ts";
+import { size, type TensorType, tensorType } from "../../src/base/types.ts";
 import { type Algorithm, type Expression, type Fusion, type Operator, operand, type PoolWindow } from "../../src/ops/contract.ts";
 import { compile } from "../../src/ops/expression/evaluate.ts";
 import { schedule } from "../../src/ops/expression/schedule.ts";
 import type { MovePlan } from "../../src/ops/move/index.ts";
-import { operandMap, type PointwisePlan, pointwiseOperator } from "../../src/ops/pointwise/index.ts";
+import { type FormulasPlan, operandMap, type PointwisePlan, pointwiseOperator, type TablePlan } from "../../src/ops/pointwise/index.ts";
 import { eachFold } from "../../src/ops/reduce/fold.ts";
 import { type MomentsPlan, momentsOperator, type SumsPlan } from "../../src/ops/reduce/index.ts";
 import type { RegionsPlan } from "../../src/ops/regions/index.ts";
@@ -173,6 +173,19 @@ const judges: Readonly<Record<string, Judge>> = {
   moments: statistics,
   sums: sumsOfFormulas,
   rows: rowsOfFormulas,
+  table: (operator, given, inputs) => {
+    const { operands, expressions, rows } = given as TablePlan;
+    const types = operator.inputs(given);
+    return rows.flatMap((shape, row) => {
+      const [from, to] = [row * operands.length, (row + 1) * operands.length];
+      const own = { operands: types.slice(from, to), output: tensorType(shape), tile: false };
+      return expressions.flatMap((expression) => pointwise(operator, { ...own, expression }, inputs.slice(from, to)));
+    });
+  },
+  formulas: (operator, given, inputs) => {
+    const { operands, expressions, output } = given as FormulasPlan;
+    return expressions.flatMap((expression) => pointwise(operator, { operands, expression, output, tile: false }, inputs));
+  },
   pointwise,
 };
 
@@ -278,6 +291,7 @@ export const isIntegral = (expression: Expression): boolean =>
 /** Whether small integers give exactly the oracle's result. */
 export function isExactOnIntegers(operator: Operator, plan: unknown): boolean {
   if (operator.name === "moments") return false;
+  if (operator.name === "formulas" || operator.name === "table") return (plan as FormulasPlan).expressions.every(isIntegral);
   if (operator.name === "sums") return (plan as SumsPlan).expressions.every(isIntegral);
   if (operator.name === "rows") {
     const { folds, results } = plan as RowsPlan;

@@ -35,7 +35,7 @@ export interface Trial<P> {
   /** How chunks are taken, for the laws of repetition: a permutation of chunk numbers per step. */
   readonly order?: (chunks: number) => readonly number[];
   /** Input whose buffer the output shares, where the emission says that it may. */
-  readonly inPlace?: number;
+  readonly inPlace?: { readonly output: number; readonly input: number };
 }
 
 export interface TrialResult {
@@ -140,7 +140,7 @@ interface Regions {
   readonly end: number;
 }
 
-function layOut(emission: Emission, inputs: readonly CellMap[], outputs: readonly CellMap[], inPlace: number | undefined): Regions {
+function layOut(emission: Emission, inputs: readonly CellMap[], outputs: readonly CellMap[], inPlace: Trial<unknown>["inPlace"]): Regions {
   let next = firstWord;
   const region = (words: number): Region => {
     const address = next + guardWords;
@@ -150,7 +150,7 @@ function layOut(emission: Emission, inputs: readonly CellMap[], outputs: readonl
   const ins = inputs.map(({ words }) => region(words));
   const regions = {
     inputs: ins,
-    outputs: outputs.map(({ words }, i) => (i === 0 && inPlace !== undefined ? ins[inPlace] : region(words))),
+    outputs: outputs.map(({ words }, i) => (i === inPlace?.output ? ins[inPlace.input] : region(words))),
     temporaries: emission.temporaries.map((bytes) => region(Math.ceil(bytes / 4))),
     constants: emission.constants.map(({ length }) => region(length)),
     end: next,

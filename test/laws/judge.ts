@@ -1,6 +1,6 @@
 import { keyOf, random } from "../../src/base/random.ts";
 import { printType } from "../../src/base/types.ts";
-import type { Algorithm, Device, LayoutChoice } from "../../src/ops/contract.ts";
+import type { Algorithm, Device, Emission, LayoutChoice } from "../../src/ops/contract.ts";
 import { printLayout } from "../../src/ops/layout.ts";
 import { pooledType } from "../../src/ops/pool.ts";
 import { printFusion } from "../../src/plan/candidates.ts";
@@ -187,7 +187,7 @@ export class Judge {
     check("nan", own.nans(), {});
     const short = own.short();
     if (short !== null) check("short-batch", short.data, { examples: short.examples, ...halos });
-    if (first?.emission.inPlace === true) this.#inPlace(choice, reals, null);
+    if (first !== null) this.#inPlace(choice, reals, null, first.emission);
   }
 
   /** Several chunks, and example groups that end early. */
@@ -209,18 +209,22 @@ export class Judge {
     this.#report(law, choice, [...wrongCells(got.outputs, want.outputs, null, shapes), ...got.damage], fusion);
   }
 
-  /** The output in the buffer of each input or operand that has its type and layout. */
-  #inPlace(choice: LayoutChoice, data: Data, fusion: NamedFusion | null): void {
+  /** Each output in the buffer of each input or operand that has its type and layout and that it may lie in. */
+  #inPlace(choice: LayoutChoice, data: Data, fusion: NamedFusion | null, { inPlace = false }: Emission): void {
+    if (inPlace === false) return;
     const { operator, plan } = this.#own;
-    const [output] = operator.outputs(plan);
+    const outputs = operator.outputs(plan);
     const layouts = [...choice.inputs, ...choice.operands];
     const given = { choice, inputs: data.inputs, fusion: fusion?.fusion ?? null };
     const apart = this.#try("in-place", given, fusion);
     [...operator.inputs(plan), ...(fusion?.fusion.operands ?? [])].forEach((type, input) => {
       const bare = layouts[input].halo.every(({ low, high }) => low === 0 && high === 0);
-      if (printType(type) !== printType(output) || layouts[input].block !== choice.outputs[0] || !bare) return;
-      const made = this.#try("in-place", { ...given, inPlace: input }, fusion);
-      if (made !== null && apart !== null) this.#same("in-place", choice, made, apart, fusion);
+      outputs.forEach((own, output) => {
+        if (printType(type) !== printType(own) || layouts[input].block !== choice.outputs[output] || !bare) return;
+        if (inPlace !== true && !inPlace(output, input)) return;
+        const made = this.#try("in-place", { ...given, inPlace: { output, input } }, fusion);
+        if (made !== null && apart !== null) this.#same("in-place", choice, made, apart, fusion);
+      });
     });
   }
 
@@ -246,6 +250,6 @@ export class Judge {
     check("fusion-nan", this.#own.fused(fusion, "nans", this.#algorithm));
     const short = this.#own.fusedShort(fusion, this.#algorithm);
     if (short !== null) check("fusion-short", short.data, { examples: short.examples });
-    if (real?.emission.inPlace === true) this.#inPlace(choice, reals, fusion);
+    if (real !== null) this.#inPlace(choice, reals, fusion, real.emission);
   }
 }

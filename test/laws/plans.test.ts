@@ -43,6 +43,8 @@ const takesAll = new Set([
   "wasm-sums-slots",
   "wasm-moments-slots",
   "wasm-rows-lanes",
+  "wasm-formulas-vectors",
+  "wasm-table-pieces",
   "wasm-matmul-rows",
   "wasm-random-vectors",
 ]);

@@ -1,8 +1,8 @@
 import { invariant } from "../../base/errors.ts";
-import { size } from "../../base/types.ts";
+import { size, type TensorType } from "../../base/types.ts";
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
 import { type Buffers, type Device, type Expression, operand, type Routine } from "../contract.ts";
-import { emitExpression, hoistConstants, zeroAtZero } from "../expression/print-wasm.ts";
+import { type Constants, emitExpressions, hoistConstants, zeroAtZero } from "../expression/print-wasm.ts";
 import { operandsOf, rebuild } from "../expression/simplify.ts";
 import { place } from "../layout.ts";
 import { type Reading, readingOf, resultAxes, resultReading } from "../reading.ts";
@@ -10,16 +10,22 @@ import { emitBase, emitHeld, makeSource, pushSource, type Source } from "../sour
 import { emitSpareMask } from "../spare.ts";
 import { countUp, type Division, divide, emitGroup, emitUnits, setMinimum } from "../units.ts";
 import { coalesce, cut, emitLength, emitPointers, emitRun, type Run, type Walk } from "../walk.ts";
-import type { PointwisePlan } from "./plan.ts";
 
 /** Cells of a run that are one unit of work. */
 const piece = 4096;
 
-/** A pointwise node as runs of cells over the tensors: the operands that are read, then the result. */
+/** Formulas over the same cells, a result for each. */
+export interface Formulas {
+  readonly operands: readonly TensorType[];
+  readonly expressions: readonly Expression[];
+  readonly output: TensorType;
+}
+
+/** Formulas as runs of cells over the tensors: the operands that are read, then the results. */
 export interface PointwiseRun {
-  /** Operands that the formula reads, in the order of the routine's arguments. */
+  /** Operands that the formulas read, in the order of the routine's arguments. */
   readonly read: readonly number[];
-  readonly expression: Expression;
+  readonly expressions: readonly Expression[];
   readonly readings: readonly Reading[];
   readonly walk: Walk & { readonly piece: number };
   readonly block: number;
@@ -33,22 +39,23 @@ export interface PointwiseRun {
   readonly fma: boolean;
 }
 
+/** Operands that any of the formulas reads, in ascending order. */
+export const readBy = (expressions: readonly Expression[]): number[] => [...new Set(expressions.flatMap(operandsOf))].sort((a, b) => a - b);
+
 /** Joins axes and deals the work into chunks. `unitNs` is the time of a cell, ns. */
-export function prepareRun(
-  { operands, output, expression }: PointwisePlan,
-  buffers: Buffers,
-  device: Device,
-  cellNs: number,
-): PointwiseRun {
-  const read = operandsOf(expression);
+export function prepareRun({ operands, output, expressions }: Formulas, buffers: Buffers, device: Device, cellNs: number): PointwiseRun {
+  const read = readBy(expressions);
   const [layout] = buffers.outputs;
   const at = place(output, layout);
   const found = read.map((i) => readingOf(operands[i], buffers.inputs[i], output, layout.block));
-  const readings = [...found.filter((reading) => typeof reading !== "string"), resultReading(output, at)];
-  invariant(readings.length === read.length + 1, () => `pointwise: ${found.join(" ")}`);
-  const formula = rebuild(expression, (part) => (part.kind === "operand" ? operand(read.indexOf(part.index)) : part));
+  const known = found.filter((reading) => typeof reading !== "string");
+  invariant(known.length === read.length, () => `pointwise: ${found.join(" ")}`);
+  const readings = [...known, ...buffers.outputs.map((own) => resultReading(output, place(output, own)))];
+  const formulas = expressions.map((expression) =>
+    rebuild(expression, (part) => (part.kind === "operand" ? operand(read.indexOf(part.index)) : part)),
+  );
   const free = read.map((_, i) => i).filter((i) => !readings[i].clean);
-  const masked = layout.block > 1 && at.channels % layout.block !== 0 && !zeroAtZero(formula, free);
+  const masked = layout.block > 1 && at.channels % layout.block !== 0 && !formulas.every((formula) => zeroAtZero(formula, free));
   const joined = coalesce(
     { extents: resultAxes(at), moves: readings.map((reading) => reading.moves), runSteps: readings.map((reading) => reading.runStep) },
     masked ? [0] : [],
@@ -61,7 +68,7 @@ export function prepareRun(
   const division = divide(output.batched, size(walk.extents.slice(0, -1)), 6 + walk.piece * cellNs, flat);
   return {
     read,
-    expression: formula,
+    expressions: formulas,
     readings,
     walk,
     block: at.block,
@@ -79,11 +86,11 @@ export function runRoutine(key: string, run: PointwiseRun): Routine {
 }
 
 function emitPointwiseRun(f: FunctionBuilder, run: PointwiseRun): void {
-  const { walk, flat, readings } = run;
-  const constants = hoistConstants(f, run.expression, run.fma);
+  const { walk, flat, readings, read } = run;
+  const constants = hoistConstants(f, run.expressions, run.fma);
   const last = walk.extents.length - 1;
   const sources = readings.map((reading, t) => {
-    const still = t < readings.length - 1 && (flat ? reading.exampleStep === 0 : walk.moves[t][last].extent === 1);
+    const still = t < read.length && (flat ? reading.exampleStep === 0 : walk.moves[t][last].extent === 1);
     return makeSource(f, reading, run.block, still);
   });
   const spare = run.masked && run.blocks === 1 ? emitSpareMask(f, run.block, run.channels, null) : [];
@@ -176,28 +183,31 @@ function emitSegments(
   });
 }
 
-/** The formula on vectors at the pointers; a run counts words, so a cell of a blocked result is `block` of them. */
-function runCode(
+/** What the code of a run of cells depends on. */
+type RunCode = Pick<PointwiseRun, "block" | "expressions" | "fma">;
+
+/** The formulas on vectors at the pointers; a run counts words, so a cell of a blocked result is `block` of them. */
+export function runCode(
   f: FunctionBuilder,
-  run: PointwiseRun,
+  { block, expressions, fma }: RunCode,
   sources: readonly Source[],
   masks: readonly Local[],
-  constants: ReturnType<typeof hoistConstants>,
+  constants: Constants,
 ): Run {
-  const { block, expression, fma } = run;
   const parts = block / 4;
-  const result = sources[sources.length - 1];
+  const targets = sources.slice(sources.length - expressions.length);
   const scratch: Local[] = [];
-  const results = f.locals("v128", 4);
-  const formula = (index: number): void => {
-    emitExpression(f, expression, {
-      vector: (i) => pushSource(f, sources[i], block === 1 ? 4 * index : Math.floor(index / parts), block === 1 ? 0 : index % parts),
-      fma,
-      constants,
-      scratch,
-    });
-    if (masks.length > 0) f.get(masks[index % parts]).op("v128.and");
-    f.set(results[index]);
+  const results = Array.from({ length: 4 }, () => f.locals("v128", expressions.length));
+  const formulas = (index: number): void => {
+    const vector = (i: number): void =>
+      pushSource(f, sources[i], block === 1 ? 4 * index : Math.floor(index / parts), block === 1 ? 0 : index % parts);
+    emitExpressions(f, expressions, { vector, fma, constants, scratch }, results[index]);
+    if (masks.length > 0)
+      for (const result of results[index])
+        f.get(result)
+          .get(masks[index % parts])
+          .op("v128.and")
+          .set(result);
   };
   return {
     pointers: sources.flatMap(({ kind, pointer, reading }) =>
@@ -207,19 +217,23 @@ function runCode(
           ? [{ local: pointer, bytes: (4 * reading.runStep) / block }]
           : [],
     ),
-    // everything is read before anything is written: the result may lie over an operand
+    // everything is read before anything is written: a result may lie over an operand
     vectors: (count) => {
-      for (let index = 0; index < count; index++) formula(index);
-      for (let index = 0; index < count; index++)
-        f.get(result.pointer)
-          .get(results[index])
-          .memory("v128.store", 16 * index);
+      for (let index = 0; index < count; index++) formulas(index);
+      targets.forEach(({ pointer }, target) => {
+        for (let index = 0; index < count; index++)
+          f.get(pointer)
+            .get(results[index][target])
+            .memory("v128.store", 16 * index);
+      });
     },
     rest: (cells) => {
-      formula(0);
-      f.get(result.pointer)
-        .get(results[0])
-        .laneMemory(cells === 2 ? "v128.store64_lane" : "v128.store32_lane", 0);
+      formulas(0);
+      targets.forEach(({ pointer }, target) => {
+        f.get(pointer)
+          .get(results[0][target])
+          .laneMemory(cells === 2 ? "v128.store64_lane" : "v128.store32_lane", 0);
+      });
     },
   };
 }

@@ -1,10 +1,12 @@
 import type { Algorithm, Buffers, Device, Emission, Layout, LayoutChoice } from "../contract.ts";
-import { operandsOf } from "../expression/simplify.ts";
 import { blockedLayout, plainLayout, preferredBlock, printLayout } from "../layout.ts";
 import { operandLayout, readingOf } from "../reading.ts";
 import { cellTime, estimatePointwise } from "./estimate.ts";
+import { type FormulasPlan, printFormulas } from "./formulas.ts";
 import { type PointwisePlan, printPointwise } from "./plan.ts";
-import { prepareRun, runRoutine } from "./run.ts";
+import { type Formulas, prepareRun, readBy, runRoutine } from "./run.ts";
+
+const asFormulas = ({ operands, expression, output }: PointwisePlan): Formulas => ({ operands, expressions: [expression], output });
 
 /**
  * Pointwise formulas on plain and on channel-blocked layouts, four cells or channels at a time.
@@ -14,23 +16,38 @@ import { prepareRun, runRoutine } from "./run.ts";
 export const wasmPointwise: Algorithm<PointwisePlan> = {
   id: "wasm-pointwise-vectors",
   operator: "pointwise",
-  layouts: (plan, fusion, device) => (fusion === null ? layoutsOf(plan, device) : []),
-  refuses: (plan, choice) => {
-    const { output } = plan;
-    const read = new Set(operandsOf(plan.expression));
-    const problems = plan.operands.flatMap((type, i) =>
-      read.has(i) ? [readingOf(type, choice.inputs[i], output, choice.outputs[0])] : [],
-    );
-    return problems.find((problem) => typeof problem === "string") ?? null;
-  },
-  estimate: estimatePointwise,
-  emit: emitPointwise,
+  layouts: (plan, fusion, device) => (fusion === null ? layoutsOf(asFormulas(plan), device) : []),
+  refuses: (plan, choice) => refuse(asFormulas(plan), choice),
+  estimate: (plan, choice, _, device) => estimatePointwise(asFormulas(plan), choice, device),
+  emit: (plan, buffers, _, device) =>
+    emitFormulas(
+      asFormulas(plan),
+      printPointwise({ ...plan, operands: plan.operands.map(anyExamples) }),
+      wasmPointwise.id,
+      buffers,
+      device,
+    ),
 };
 
+/** Several formulas in one pass: what they have in common is read and worked out once. */
+export const wasmFormulas: Algorithm<FormulasPlan> = {
+  id: "wasm-formulas-vectors",
+  operator: "formulas",
+  layouts: (plan, fusion, device) => (fusion === null ? layoutsOf(plan, device) : []),
+  refuses: refuse,
+  estimate: (plan, choice, _, device) => estimatePointwise(plan, choice, device),
+  emit: (plan, buffers, _, device) =>
+    emitFormulas(plan, printFormulas({ ...plan, operands: plan.operands.map(anyExamples) }), wasmFormulas.id, buffers, device),
+};
+
+function refuse({ operands, expressions, output }: Formulas, choice: LayoutChoice): string | null {
+  const problems = readBy(expressions).map((i) => readingOf(operands[i], choice.inputs[i], output, choice.outputs[0]));
+  return problems.find((problem) => typeof problem === "string") ?? null;
+}
+
 /** Plain, and the blocks of channels that convolutions use; operands that are not read may lie anywhere. */
-function layoutsOf(plan: PointwisePlan, device: Device): LayoutChoice[] {
-  const { operands, output } = plan;
-  const read = new Set(operandsOf(plan.expression));
+function layoutsOf({ operands, expressions, output }: Formulas, device: Device): LayoutChoice[] {
+  const read = new Set(readBy(expressions));
   const preferred = preferredBlock(output.shape[1] ?? 1, device.wide);
   const blocks = output.batched && output.shape.length >= 2 ? [preferred, 24 - preferred] : [];
   const unread = operands.some((_, i) => !read.has(i)) && blocks.length > 0 ? [1, 8, 16] : [1];
@@ -52,21 +69,16 @@ function layoutsOf(plan: PointwisePlan, device: Device): LayoutChoice[] {
       if (inputs.some((layout) => layout === null)) continue;
       for (const other of unread) {
         const layouts = (inputs as Layout[]).map((layout, i) => (read.has(i) ? layout : other === 1 ? plainLayout : blockedLayout(other)));
-        choices.push({ inputs: layouts, operands: [], outputs: [block] });
+        choices.push({ inputs: layouts, operands: [], outputs: expressions.map(() => block) });
       }
     }
   }
   return choices;
 }
 
-function emitPointwise(plan: PointwisePlan, buffers: Buffers, _: unknown, device: Device): Emission {
+function emitFormulas(plan: Formulas, line: string, id: string, buffers: Buffers, device: Device): Emission {
   const run = prepareRun(plan, buffers, device, cellTime(plan, buffers.outputs[0].block, device));
-  const key = [
-    wasmPointwise.id,
-    printPointwise({ ...plan, operands: plan.operands.map(anyExamples) }),
-    ...[...buffers.inputs, ...buffers.outputs].map(printLayout),
-    device.tier,
-  ].join(" | ");
+  const key = [id, line, ...[...buffers.inputs, ...buffers.outputs].map(printLayout), device.tier].join(" | ");
   return {
     temporaries: [],
     constants: [],
@@ -76,7 +88,7 @@ function emitPointwise(plan: PointwisePlan, buffers: Buffers, _: unknown, device
         routine: runRoutine(key, run),
         operands: [
           ...run.read.map((index) => ({ of: "input" as const, index, access: "read" as const })),
-          { of: "output", index: 0, access: "write" },
+          ...plan.expressions.map((_, index) => ({ of: "output" as const, index, access: "write" as const })),
         ],
         chunks: run.division.chunks,
       },

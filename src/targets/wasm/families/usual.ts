@@ -7,7 +7,8 @@ import { generalGridLinear } from "../../../ops/grid-linear/general/wasm-general
 import { narrowForward } from "../../../ops/grid-linear/narrow/wasm-narrow.ts";
 import { channelMove } from "../../../ops/move/wasm-channels.ts";
 import { plainMove } from "../../../ops/move/wasm-move.ts";
-import { wasmPointwise } from "../../../ops/pointwise/wasm-pointwise.ts";
+import { wasmFormulas, wasmPointwise } from "../../../ops/pointwise/wasm-pointwise.ts";
+import { wasmTable } from "../../../ops/pointwise/wasm-table.ts";
 import { wasmMoments } from "../../../ops/reduce/wasm-moments.ts";
 import { wasmReduce } from "../../../ops/reduce/wasm-reduce.ts";
 import { wasmSums } from "../../../ops/reduce/wasm-sums.ts";
@@ -29,6 +30,8 @@ export const usual = [
   blockedWindow,
   plainWindow,
   wasmPointwise,
+  wasmFormulas,
+  wasmTable,
   wasmReduce,
   wasmSums,
   wasmMoments,
