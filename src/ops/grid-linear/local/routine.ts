@@ -133,7 +133,7 @@ function findChunk(
 
 /** chunk = (set of strips, group, part of the rows) */
 function emitChunks(f: FunctionBuilder, code: LocalCode, parts: Parts): void {
-  const { cut, turns, groups } = code;
+  const { cut, turns } = code;
   const [table, begin, end, examples] = f.parameters;
   const [source, kernel, other, scratch, sources, cells, marks] = f.locals("i32", 7);
   const [ownSource, ownKernel, ownOther, expanded, apart, ownSources, ownCells] = f.locals("i32", 7);
