@@ -254,17 +254,40 @@ function rowCode(
         outputs.map((list, half) => ({ value: list[column], column, half })),
       ).flat();
       for (const { value, column, half } of cells) finish(value, column, byte + 16 * half);
-      const windows = cells.filter(({ column }) => column % code.pool.cells === 0);
-      const place = (column: number, half: number): number => (column / code.pool.cells) * cellBytes + byte + 16 * half;
-      const largest = windows.map(({ value, column, half }, i) => {
-        const best = further ? stored[i] : value;
-        if (further) f.get(target).memory("v128.load", place(column, half)).set(best);
-        for (let own = further ? 0 : 1; own < code.pool.cells; own++) takeLarger(f, best, outputs[half][column + own]);
-        return best;
-      });
-      windows.forEach(({ column, half }, i) => {
-        f.get(target).get(largest[i]).memory("v128.store", place(column, half));
-      });
+      storeWindows(f, code, outputs, { target, stored, columns, byte, further });
     }
   };
+}
+
+interface Windows {
+  readonly target: Local;
+  /** Hold what is stored of windows that began before. */
+  readonly stored: readonly Local[];
+  /** Columns of the row, and where its vectors stand in a cell. */
+  readonly columns: number;
+  readonly byte: number;
+  readonly further: boolean;
+}
+
+/** Stores the largest cell of every window of a row: every cell where windows have one. All are known before the first is stored. */
+function storeWindows(
+  f: FunctionBuilder,
+  { pool, lanes }: WinogradCode,
+  outputs: readonly (readonly Local[])[],
+  { target, stored, columns, byte, further }: Windows,
+): void {
+  const windows = Array.from({ length: columns / pool.cells }, (_, window) =>
+    outputs.map((cells, half) => ({ cells, window, half })),
+  ).flat();
+  const place = (window: number, half: number): number => 4 * lanes * window + byte + 16 * half;
+  const largest = windows.map(({ cells, window, half }, i) => {
+    const first = window * pool.cells;
+    const best = further ? stored[i] : cells[first];
+    if (further) f.get(target).memory("v128.load", place(window, half)).set(best);
+    for (let own = further ? 0 : 1; own < pool.cells; own++) takeLarger(f, best, cells[first + own]);
+    return best;
+  });
+  windows.forEach(({ window, half }, i) => {
+    f.get(target).get(largest[i]).memory("v128.store", place(window, half));
+  });
 }
