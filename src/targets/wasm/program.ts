@@ -160,6 +160,14 @@ export class WasmProgram implements Program {
     return { graph: this.#plan.graph, list: programSteps(this.#plan), time: () => this.timeSteps() };
   }
 
+  /** Writes zeros to every input: memory that was never written is one page again and again, which is read faster than any other. */
+  fillInputs(): void {
+    const floats = this.#session.floats();
+    this.#plan.buffers.forEach(({ use, words }, id) => {
+      if (use.kind === "input") floats.fill(0, this.#addresses[id] / 4, this.#addresses[id] / 4 + words);
+    });
+  }
+
   /** Runs every step once on the calling thread, and gives the time of each, ns. The feeds are what they were. */
   timeSteps(): Float64Array {
     const times = new Float64Array(this.#plan.steps.length);

@@ -180,7 +180,10 @@ export class WasmSession implements Session, ProgramHome {
     });
     const scratch = Math.max(0, ...programs.map(({ scratchBytes }) => scratchBytes));
     if (scratch > this.#scratch.bytes) this.#moveScratch(scratch);
-    for (const program of programs) program.relocate(this.#scratch.address);
+    for (const program of programs) {
+      program.relocate(this.#scratch.address);
+      program.fillInputs();
+    }
     return programs;
   }
 
