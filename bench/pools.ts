@@ -68,7 +68,8 @@ async function prepare(layer: Layer): Promise<() => Promise<unknown>> {
 
 const programs: { name: string; run: () => Promise<unknown>; best: number }[] = [];
 const only = new RegExp(process.argv[3] ?? "");
-for (const [name, layer] of Object.entries(kinds).filter(([own], i) => i === 0 || only.test(own))) programs.push({ name, run: await prepare(layer), best: Number.POSITIVE_INFINITY });
+for (const [name, layer] of Object.entries(kinds).filter(([own], i) => i === 0 || only.test(own)))
+  programs.push({ name, run: await prepare(layer), best: Number.POSITIVE_INFINITY });
 for (let turn = 0; turn < 60; turn++) {
   for (const program of programs) {
     const start = performance.now();
