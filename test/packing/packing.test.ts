@@ -26,7 +26,10 @@ const unpacked: readonly (readonly [key: RegExp, why: string])[] = [
   [/^wasm-grid-linear-general/, "walks over a list of pairs"],
   [/^wasm-window-plain/, "walks over a list of cells"],
   [/^wasm-window-blocked \| window (select|scatter)/, "compares positions, which are integers, beside values"],
-  [/^wasm-(pointwise|formulas)-vectors \| (pointwise|formulas)( n1)? \| ((n|nx1|nx10|\.|6x1x1)[, ]+)+\|/, "has fewer cells in a run than a pair of vectors"],
+  [
+    /^wasm-(pointwise|formulas)-vectors \| (pointwise|formulas)( n1)? \| ((n|nx1|nx10|\.|6x1x1)[, ]+)+\|/,
+    "has fewer cells in a run than a pair of vectors",
+  ],
   [/^wasm-(reduce|sums)-slots .*\| plain \|/, "adds the lanes of a row of a plain layout"],
 ];
 
