@@ -13,16 +13,11 @@ import { kernelDepthwise } from "../../src/ops/grid-linear/depthwise/wasm-kernel
 import { gridLinear, type Role } from "../../src/ops/grid-linear/index.ts";
 import type { GridLinearPlan } from "../../src/ops/grid-linear/plan.ts";
 import { runAlone, type Trial } from "../laws/isolated.ts";
+import { devices } from "../laws/judge.ts";
 
 // so that the wide tier is compiled as in use: optimised, its pairs packed
 v8.setFlagsFromString("--no-liftoff");
 v8.setFlagsFromString("--experimental-wasm-revectorize");
-
-const devices: readonly Device[] = [
-  { tier: "wide", fma: true, wide: true },
-  { tier: "relaxed", fma: true, wide: false },
-  { tier: "plain", fma: false, wide: false },
-];
 
 type Plan = GridLinearPlan;
 const parse = (line: string): Plan => gridLinear.parse(`grid-linear ${line}`);

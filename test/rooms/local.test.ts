@@ -10,16 +10,11 @@ import { forwardLocalBatch, inputLocalBatch } from "../../src/ops/grid-linear/lo
 import { forwardLocal, inputLocal, kernelLocal } from "../../src/ops/grid-linear/local/wasm-local.ts";
 import type { GridLinearPlan } from "../../src/ops/grid-linear/plan.ts";
 import { runAlone } from "../laws/isolated.ts";
+import { devices } from "../laws/judge.ts";
 
 // so that the wide tier is compiled as in use: optimised, its pairs packed
 v8.setFlagsFromString("--no-liftoff");
 v8.setFlagsFromString("--experimental-wasm-revectorize");
-
-const devices: readonly Device[] = [
-  { tier: "wide", fma: true, wide: true },
-  { tier: "relaxed", fma: true, wide: false },
-  { tier: "plain", fma: false, wide: false },
-];
 
 const roles = ["forward", "kernel", "input"] as const;
 const algorithms: Readonly<Record<GridLinearPlan["role"], readonly Algorithm<GridLinearPlan>[]>> = {

@@ -38,3 +38,13 @@ export function whileBelow(f: FunctionBuilder, counter: Local, end: Local, step:
 export function advance(f: FunctionBuilder, local: Local, amount: number): void {
   if (amount !== 0) f.get(local).i32(amount).op("i32.add").set(local);
 }
+
+/** Loads words that lie one after another from an address on. */
+export function loadWords(f: FunctionBuilder, from: Local, into: readonly Local[]): void {
+  into.forEach((local, i) =>
+    f
+      .get(from)
+      .memory("i32.load", 4 * i)
+      .set(local),
+  );
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { conv, dense, flatten, maxPool, relu, sequential, traceEvaluation } from "../../index.ts";
+import { lenet5, traceEvaluation } from "../../index.ts";
 import { plan } from "../../plan/plan.ts";
 import { everyAlgorithm } from "./list.ts";
 import { isWorthSharing } from "./worth.ts";
@@ -8,22 +8,8 @@ import { isWorthSharing } from "./worth.ts";
 const algorithms = await everyAlgorithm();
 
 const device = { tier: "wide", fma: true, wide: true } as const;
-const lenet = sequential(
-  conv(6, { kernel: 5, padding: 2 }),
-  relu(),
-  maxPool(2),
-  conv(16, { kernel: 5 }),
-  relu(),
-  maxPool(2),
-  flatten(),
-  dense(120),
-  relu(),
-  dense(84),
-  relu(),
-  dense(10),
-);
 const planned = (batch: number): ReturnType<typeof plan> =>
-  plan(traceEvaluation(lenet, { batch, inputs: { image: { shape: [1, 28, 28] } } }).graph, algorithms, device);
+  plan(traceEvaluation(lenet5(10), { batch, inputs: { image: { shape: [1, 28, 28] } } }).graph, algorithms, device);
 
 test("one picture of LeNet-5 is not worth a second thread, a batch is", () => {
   assert.equal(isWorthSharing(planned(1)), false);

@@ -1,5 +1,5 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
-import { advance } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords } from "../../../emit/wasm/vectors.ts";
 import type { OperandRef, Routine, StepSpec } from "../../contract.ts";
 import { roundUp } from "../gather.ts";
 
@@ -74,12 +74,7 @@ function emitPack(f: FunctionBuilder, together: boolean): void {
   const vectors = f.locals("v128", 8);
   const mask = f.local("v128");
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", index * 4);
-  [kernel, packed, record].forEach((local, i) =>
-    f
-      .get(table)
-      .memory("i32.load", i * 4)
-      .set(local),
-  );
+  loadWords(f, table, [kernel, packed, record]);
   const again = (counter: Local, body: () => void): void => {
     f.loop((label) => {
       body();

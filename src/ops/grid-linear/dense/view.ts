@@ -1,6 +1,6 @@
 import { invariant } from "../../../base/errors.ts";
 import type { FunctionBuilder } from "../../../emit/wasm/function.ts";
-import { advance } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords } from "../../../emit/wasm/vectors.ts";
 import type { OperandRef, Routine, StepSpec } from "../../contract.ts";
 import type { Placement } from "../../layout.ts";
 import type { GridLinearPlan } from "../plan.ts";
@@ -65,12 +65,7 @@ const copyRoutine = (direction: "gather" | "scatter"): Routine => ({
 function emitCopy(f: FunctionBuilder, direction: "gather" | "scatter"): void {
   const [table, chunk, end, examples] = f.parameters;
   const [from, to, record, example, last, matrix, value, left, at] = f.locals("i32", 9);
-  [from, to, record].forEach((local, i) =>
-    f
-      .get(table)
-      .memory("i32.load", 4 * i)
-      .set(local),
-  );
+  loadWords(f, table, [from, to, record]);
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", 4 * index);
   f.get(chunk).i32(group).op("i32.mul").set(example);
   f.get(end).i32(group).op("i32.mul").tee(last).get(examples).get(last).get(examples).op("i32.lt_s", "select").set(last);

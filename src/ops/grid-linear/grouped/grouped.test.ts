@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import v8 from "node:v8";
 import { runAlone } from "../../../../test/laws/isolated.ts";
+import { devices } from "../../../../test/laws/judge.ts";
 import { random } from "../../../base/random.ts";
 import { size } from "../../../base/types.ts";
-import type { Device } from "../../contract.ts";
 import { gridLinear } from "../index.ts";
 import { forwardGrouped, inputGrouped } from "./wasm-grouped.ts";
 import { kernelGrouped } from "./wasm-kernel.ts";
@@ -14,11 +14,6 @@ import { paddedAlgorithms } from "./wasm-padded.ts";
 v8.setFlagsFromString("--no-liftoff");
 v8.setFlagsFromString("--experimental-wasm-revectorize");
 
-const devices: readonly Device[] = [
-  { tier: "wide", fma: true, wide: true },
-  { tier: "relaxed", fma: true, wide: false },
-  { tier: "plain", fma: false, wide: false },
-];
 /** Multipliers, more and fewer results than sources, lanes that no group has, several blocks of groups, 1 to 3 axes. */
 const lines = [
   "n2 ci20 co40 g20 | i9x7 k3x3 s1 d1 p1:1 t1 zero",

@@ -1,6 +1,6 @@
 import { size } from "../../../base/types.ts";
 import type { FunctionBuilder } from "../../../emit/wasm/function.ts";
-import { advance } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords } from "../../../emit/wasm/vectors.ts";
 import type { Algorithm, Buffers, Device, Emission, Layout, LayoutChoice, OperandRef, Routine, StepSpec } from "../../contract.ts";
 import { groupConversion, groupLanes, haloFill } from "../../convert/index.ts";
 import { place, plainLayout } from "../../layout.ts";
@@ -116,11 +116,7 @@ const spread: Routine = {
 function emitSpread(f: FunctionBuilder): void {
   const [table] = f.parameters;
   const [source, target, record, group, tap, at] = f.locals("i32", 6);
-  [source, target, record].forEach((local, i) => {
-    f.get(table)
-      .memory("i32.load", 4 * i)
-      .set(local);
-  });
+  loadWords(f, table, [source, target, record]);
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", 4 * index);
   f.get(target);
   word(3).op("i32.add").set(target);

@@ -1,7 +1,7 @@
 import { invariant } from "../../../base/errors.ts";
 import { size, type TensorType } from "../../../base/types.ts";
 import type { FunctionBuilder } from "../../../emit/wasm/function.ts";
-import { advance } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords } from "../../../emit/wasm/vectors.ts";
 import type {
   Algorithm,
   Buffers,
@@ -177,11 +177,7 @@ const narrowKernel = kernelRoutine("narrow kernel", false);
 function emitKernel(f: FunctionBuilder, widens: boolean): void {
   const [table] = f.parameters;
   const [source, target, record, group, row, word, at, left] = f.locals("i32", 8);
-  [source, target, record].forEach((local, i) => {
-    f.get(table)
-      .memory("i32.load", 4 * i)
-      .set(local);
-  });
+  loadWords(f, table, [source, target, record]);
   const number = (index: number): FunctionBuilder => f.get(record).memory("i32.load", 4 * index);
   const [small, large] = widens ? [source, target] : [target, source];
   if (widens) {

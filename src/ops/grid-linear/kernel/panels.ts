@@ -1,6 +1,6 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
-import { advance } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords } from "../../../emit/wasm/vectors.ts";
 import type { Device, Routine } from "../../contract.ts";
 import { addKernelTile, countDown, type KernelTile, type PanelRecord, panelWord, panelWords, whileNonzero } from "../tiles/panel.ts";
 
@@ -138,12 +138,7 @@ function emitChunks(f: FunctionBuilder, item: number): void {
   const [table, chunk, end, examples] = f.parameters;
   const [output, input, slots, record, run, outputBlock, inputBlock, vectors, splats, accumulators, left, row] = f.locals("i32", 12);
   const word = (name: (typeof headWords)[number]): FunctionBuilder => f.get(record).memory("i32.load", 4 * headWords.indexOf(name));
-  [output, input, slots, record].forEach((local, i) =>
-    f
-      .get(table)
-      .memory("i32.load", 4 * i)
-      .set(local),
-  );
+  loadWords(f, table, [output, input, slots, record]);
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
     f.loop((next) => {

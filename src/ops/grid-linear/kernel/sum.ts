@@ -1,5 +1,5 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
-import { advance } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords } from "../../../emit/wasm/vectors.ts";
 import type { OperandRef, Routine, StepSpec } from "../../contract.ts";
 import { picked } from "../tiles/dot.ts";
 import { whileNonzero } from "../tiles/panel.ts";
@@ -79,11 +79,7 @@ function emitSum(f: FunctionBuilder, lanes: number, fours: boolean): void {
   const [slots, kernel, record, pair, block, from, rows, at] = f.locals("i32", 8);
   const targets = f.locals("i32", lanes);
   const word: Word = (name) => f.get(record).memory("i32.load", 4 * headWords.indexOf(name));
-  [slots, kernel, record].forEach((local, i) => {
-    f.get(table)
-      .memory("i32.load", 4 * i)
-      .set(local);
-  });
+  loadWords(f, table, [slots, kernel, record]);
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
     f.loop((next) => {

@@ -1,6 +1,6 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
-import { advance, whileBelow } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords, whileBelow } from "../../../emit/wasm/vectors.ts";
 import type { Device, Routine } from "../../contract.ts";
 import { countDown, whileNonzero } from "../tiles/panel.ts";
 import { mostSlots, takeSlot } from "../tiles/slots.ts";
@@ -138,12 +138,7 @@ function emitChunks(f: FunctionBuilder, code: LocalCode, parts: Parts): void {
   const [source, kernel, other, scratch, sources, cells, marks] = f.locals("i32", 7);
   const [ownSource, ownKernel, ownOther, expanded, apart, ownSources, ownCells] = f.locals("i32", 7);
   const [strip, stripEnd, first, copies, floats, total, rowFrom, rowTo, group, mark, slot] = f.locals("i32", 11);
-  [source, kernel, other, scratch, sources, cells, marks].forEach((local, i) =>
-    f
-      .get(table)
-      .memory("i32.load", 4 * i)
-      .set(local),
-  );
+  loadWords(f, table, [source, kernel, other, scratch, sources, cells, marks]);
   const scaled = (local: Local, by: number, base: Local): FunctionBuilder => f.get(local).i32(by).op("i32.mul").get(base).op("i32.add");
   f.get(examples).i32(turns).op("i32.mul").set(total);
   takeSlot(

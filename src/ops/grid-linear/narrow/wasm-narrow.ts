@@ -1,6 +1,6 @@
 import { size, type TensorType } from "../../../base/types.ts";
 import type { FunctionBuilder } from "../../../emit/wasm/function.ts";
-import { advance } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords } from "../../../emit/wasm/vectors.ts";
 import type { Algorithm, Buffers, Device, Emission, Fusion, Layout, LayoutChoice, OperandRef, Routine } from "../../contract.ts";
 import { printExpression } from "../../expression/print.ts";
 import { blockedLayout, type Placement, place, plainLayout, preferredBlock } from "../../layout.ts";
@@ -204,11 +204,7 @@ const packRoutine: Routine = {
 function emitPack(f: FunctionBuilder): void {
   const [table] = f.parameters;
   const [kernel, packed, record, channel, left, at, target] = f.locals("i32", 7);
-  [kernel, packed, record].forEach((local, i) => {
-    f.get(table)
-      .memory("i32.load", 4 * i)
-      .set(local);
-  });
+  loadWords(f, table, [kernel, packed, record]);
   const word = (index: number): FunctionBuilder => f.get(record).memory("i32.load", 4 * index);
   f.get(packed).set(target);
   word(3)

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runAlone, type Trial } from "../../../../test/laws/isolated.ts";
+import { devices } from "../../../../test/laws/judge.ts";
 import { type Random, random } from "../../../base/random.ts";
 import { size, tensorType } from "../../../base/types.ts";
 import { axisTerms, outputExtent } from "../../../grid/axis.ts";
@@ -13,12 +14,6 @@ import { flatKernel } from "../kernel/wasm-flat.ts";
 import { narrowKernel } from "../kernel/wasm-narrow.ts";
 import { narrowForward } from "../narrow/wasm-narrow.ts";
 import { type GridLinearPlan, typesOf } from "../plan.ts";
-
-const devices: readonly Device[] = [
-  { tier: "wide", fma: true, wide: true },
-  { tier: "relaxed", fma: true, wide: false },
-  { tier: "plain", fma: false, wide: false },
-];
 
 const draws = (plan: GridLinearPlan, draw: () => number): Float64Array[] =>
   gridLinear.inputs(plan).map((type) => Float64Array.from({ length: size(type.shape) }, draw));

@@ -1,6 +1,6 @@
 import type { FunctionBuilder, Local } from "../../../emit/wasm/function.ts";
 import type { ModuleBuilder } from "../../../emit/wasm/module.ts";
-import { advance } from "../../../emit/wasm/vectors.ts";
+import { advance, loadWords } from "../../../emit/wasm/vectors.ts";
 import type { OperandRef, Routine, StepSpec } from "../../contract.ts";
 import { planesOf, spanRows, type WinogradCode } from "./code.ts";
 import { LineCode, spanOf } from "./lines.ts";
@@ -98,12 +98,7 @@ function emitKernel(f: FunctionBuilder, code: WinogradCode, transform: number): 
   const [table, chunk, end] = f.parameters;
   const [packed, transformed, record, lines, source, target, plane, start, rest] = f.locals("i32", 9);
   const word = (name: (typeof words)[number]): FunctionBuilder => f.get(record).memory("i32.load", 4 * words.indexOf(name));
-  [packed, transformed, record, lines].forEach((local, i) =>
-    f
-      .get(table)
-      .memory("i32.load", 4 * i)
-      .set(local),
-  );
+  loadWords(f, table, [packed, transformed, record, lines]);
   f.block((exit) => {
     f.get(chunk).get(end).op("i32.ge_s").branchIf(exit);
     f.loop((next) => {
