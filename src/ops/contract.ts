@@ -192,8 +192,8 @@ export interface Family {
   readonly name: string;
   /** Names of the operators that they compute. */
   readonly operators: readonly string[];
-  /** Names of the operators that rewrites turn into these. */
-  readonly madeOf?: readonly string[];
+  /** Whether rewrites may turn a node of another operator into one of these. */
+  comesFrom?(operator: string, plan: unknown): boolean;
   /** Why none of them takes a plan, from the plan alone and never because of what a rewrite may undo; null when one may. Absent: never. */
   refuses?(plan: unknown): string | null;
   load(): Promise<readonly Algorithm[]>;

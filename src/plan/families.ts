@@ -9,8 +9,8 @@ export const familyOf = (algorithms: readonly Algorithm[]): Family => ({
   load: () => Promise.resolve(algorithms),
 });
 
-const isFor = ({ operators, madeOf = [], refuses }: Family, { operator, plan }: GraphNode): boolean =>
-  madeOf.includes(operator.name) || (operators.includes(operator.name) && (refuses === undefined || refuses(plan) === null));
+const isFor = ({ operators, comesFrom, refuses }: Family, { operator: { name }, plan }: GraphNode): boolean =>
+  operators.includes(name) ? (refuses?.(plan) ?? null) === null : (comesFrom?.(name, plan) ?? false);
 
 /**
  * The algorithms that a traced graph may be planned with, in the order of the families: those that no node asks for are not read, and

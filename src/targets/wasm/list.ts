@@ -1,6 +1,7 @@
 import type { Algorithm, Family } from "../../ops/contract.ts";
 import { refusesReading } from "../../ops/grid-linear/fft/scope.ts";
 import type { GridLinearPlan } from "../../ops/grid-linear/index.ts";
+import type { ReducePlan } from "../../ops/reduce/index.ts";
 import { usual } from "./families/usual.ts";
 
 /** The families of convolutions that not every net needs: refused by plans that ask for none of their algorithms. */
@@ -22,6 +23,9 @@ function refusesTriples({ role, axes, groups }: GridLinearPlan): string | null {
   const has = axes.some(({ kernel, stride, dilation }) => kernel === 3 && stride === 1 && dilation === 1);
   return has ? null : "takes kernel 3, stride 1 and dilation 1.";
 }
+
+const foldsOneAxis = ({ input, output }: ReducePlan): boolean =>
+  input.shape.length === output.shape.length && input.shape.filter((extent, axis) => extent !== output.shape[axis]).length === 1;
 
 /**
  * The algorithms of the wasm target, in the order in which ties are broken. What nearly every net needs comes with the target; the other
@@ -51,7 +55,10 @@ export const families: readonly Family[] = [
     ({ axes }) => (axes.some(({ period }) => period > 1) ? null : "all cells share one kernel (period 1)."),
     async () => (await import("./families/local.ts")).local,
   ),
-  { ...family(["rows"], async () => [(await import("../../ops/rows/wasm-rows.ts")).wasmRows]), madeOf: ["reduce"] },
+  {
+    ...family(["rows"], async () => [(await import("../../ops/rows/wasm-rows.ts")).wasmRows]),
+    comesFrom: (operator, plan) => operator === "reduce" && foldsOneAxis(plan as ReducePlan),
+  },
   family(["regions", "whole"], async () => (await import("./families/regions.ts")).regions),
   family(["random"], async () => [(await import("../../ops/random/wasm-random.ts")).wasmRandom]),
   family(["matmul"], async () => [(await import("../../ops/matmul/wasm-matmul.ts")).plainMatmul]),
