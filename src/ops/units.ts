@@ -17,6 +17,12 @@ export interface Division {
   readonly share: number;
 }
 
+/**
+ * Parts for the work of so many chunks: one, or an even number, which two threads (and four, nearly) share without waiting. Four parts of half a chunk serve
+ * threads better than two whole ones, and a part is taken in a tenth of a microsecond.
+ */
+export const evenParts = (chunks: number): number => (chunks < 0.25 ? 1 : 2 * Math.ceil(chunks));
+
 /** Deals `units` per example, each of so many ns. `whole` keeps the units of an example together. */
 export function divide(batched: boolean, units: number, unitNs: number, whole = false): Division {
   const parts = whole ? 1 : Math.max(1, Math.min(units, Math.round((units * unitNs) / chunkNs)));

@@ -2,6 +2,7 @@ import { size } from "../../../base/types.ts";
 import type { Algorithm, Buffers, Device, Emission, Fusion, LayoutChoice, OperandRef, StepSpec } from "../../contract.ts";
 import { printExpression } from "../../expression/print.ts";
 import { blockedLayout, place, plainLayout, preferredBlock } from "../../layout.ts";
+import { evenParts } from "../../units.ts";
 import { gridLinear } from "../index.ts";
 import { rate } from "../kernel/plan.ts";
 import { type GridLinearPlan, parts, type Role, typesOf } from "../plan.ts";
@@ -14,6 +15,10 @@ import { copyRecord, copyStep, isDense, type View, viewOf } from "./view.ts";
 /** Chunks of a node at most, and ns of one. */
 const mostChunks = 64;
 const chunkNs = 40_000;
+/** Bytes of a kernel that stay in the second cache from run to run; bytes in a ns of one that do, and of one that do not. */
+const nearBytes = 2 ** 20;
+const nearRate = 60;
+const farRate = 12;
 /** Examples that meet a part of the kernel while it is in a near cache. */
 const groupExamples = 64;
 /** Rows of the kernel gradient that a chunk goes along. */
@@ -148,8 +153,11 @@ function fusedOf(plan: GridLinearPlan, buffers: Buffers, fusion: Fusion | null):
   };
 }
 
-const wantedChunks = (plan: GridLinearPlan, device: Device): number =>
-  Math.max(1, Math.min(mostChunks, Math.round(gridLinear.cost(plan).multiplyAdds / rate(device) / chunkNs)));
+function wantedChunks(plan: GridLinearPlan, device: Device): number {
+  const bytes = 4 * size(typesOf(plan).kernel.shape);
+  const reading = bytes / (bytes <= nearBytes ? nearRate : farRate);
+  return Math.min(mostChunks, evenParts(Math.max(gridLinear.cost(plan).multiplyAdds / rate(device), reading) / chunkNs));
+}
 
 /** Column tiles and the parts that chunks take: whole tiles, then one that reaches back over its neighbour. */
 function tileColumns(

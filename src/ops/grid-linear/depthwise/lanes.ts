@@ -1,6 +1,7 @@
 import { size } from "../../../base/types.ts";
 import type { Device, Emission, Expression, OperandRef } from "../../contract.ts";
 import type { Placement } from "../../layout.ts";
+import { evenParts } from "../../units.ts";
 import { type Packing, packRecord, packStep, panelBytes } from "../blocked/pack.ts";
 import { type GatherProblem, product } from "../gather.ts";
 import type { FusedOperand, FusedPlace } from "../tiles/fused.ts";
@@ -97,7 +98,7 @@ export function laneSteps(lanes: Lanes, refs: LaneRefs, device: Device): Pick<Em
   const packing = packingOf(lanes);
   const work = workOf(lanes) / chunkWork(device);
   const group = Math.max(1, Math.min(problem.plan.examples, Math.floor(1 / work)));
-  const parts = Math.max(1, Math.round(work));
+  const parts = evenParts(work);
   const panels = { of: "temporary", index: refs.panels } as const;
   const record = (index: number): OperandRef => ({ of: "constant", index: refs.records + index, access: "read" });
   return {

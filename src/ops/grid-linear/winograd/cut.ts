@@ -1,5 +1,6 @@
 import { size } from "../../../base/types.ts";
 import type { Device } from "../../contract.ts";
+import { evenParts } from "../../units.ts";
 import { typesOf } from "../plan.ts";
 import { mostRows } from "../tiles/outer.ts";
 import { spanOf } from "./lines.ts";
@@ -115,7 +116,7 @@ export function cutOf(problem: WinogradProblem, blocks: Blocks, device: Device):
   const shared = slices.count > 1 ? 1 : partsOf(total, 1, 40, rows);
   const tiles = Math.ceil(total / shared);
   const chunkBlocks = Math.max(1, Math.min(passBlocks, Math.floor((shared * blocks.result) / (2 * fewestChunks))));
-  const valueParts = Math.max(1, Math.min(total, Math.round((total * ns.source) / (chunkNs / 3))));
+  const valueParts = Math.min(total, evenParts((total * ns.source) / (chunkNs / 3)));
   return { group: examples, parts: shared, tiles, chunkBlocks, passBlocks: chunkBlocks, valueParts, ownBlocks: 0 };
 }
 
@@ -133,7 +134,7 @@ function ownCut(problem: WinogradProblem, blocks: Blocks, device: Device): Cut {
   const pairBytes = 4 * planesOf(problem) * slices.taps * blocks.from * blocks.lanes;
   const ownBlocks = Math.max(1, Math.min(blocks.source, Math.floor(ownBytes / (chunkBlocks * pairBytes))));
   const valueNs = total * tileNs(problem, blocks, device).source;
-  const valueParts = Math.max(1, Math.min(total, Math.round(valueNs / (chunkNs / 3))));
+  const valueParts = Math.min(total, evenParts(valueNs / (chunkNs / 3)));
   return { group: examples, parts, tiles: Math.ceil(total / parts), chunkBlocks, passBlocks: chunkBlocks, valueParts, ownBlocks };
 }
 
