@@ -196,7 +196,7 @@ async function scaling(setting: Setting): Promise<Result> {
       const answer = execFileSync(process.execPath, [script, path, String(threads), String(rounds)], { encoding: "utf8" });
       const { rounds: samples, limit, stages } = JSON.parse(answer) as Scaling;
       const middle = (of: (round: Round) => number): number => median(samples.map(of));
-      const [net, loop, reading] = (["net", "loop", "reading"] as const).map((of) => middle((round) => round[of][0] / round[of][1]));
+      const [net, loop] = [middle((round) => round.net[0] / round.net[1]), middle((round) => round.loop[0] / round.loop[1])];
       const share = middle((round) => (round.net[0] * round.loop[1]) / (round.net[1] * round.loop[0]));
       const times = [0, 1].map((column) => middle((round) => round.net[column]));
       lines.push(
@@ -205,7 +205,6 @@ async function scaling(setting: Setting): Promise<Result> {
           ...times.map((ms) => `${digits(ms)} ms`),
           net.toFixed(2),
           loop.toFixed(2),
-          reading.toFixed(2),
         ].map((text) => [text]),
       );
       lines[lines.length - 1].push([`${Math.round(100 * share)} %`], [`${limit.toFixed(2)} in ${stages} stages`]);
@@ -215,10 +214,10 @@ async function scaling(setting: Setting): Promise<Result> {
   }
   const table: Table = {
     title: `${threads} threads against one`,
-    header: ["", "1 thread", `${threads} threads`, "scaling", "of the FMA loop", "of reading", "share", "chunks allow"],
+    header: ["", "1 thread", `${threads} threads`, "scaling", "of the FMA loop", "share", "chunks allow"],
     rows: lines,
     notes: [
-      "Medians over rounds in which net and multiply-add loop take turns on 1 thread and on several; reading = sums of 64 MB, which threads share; share = scaling of the net over that of the multiply-add loop; ~ = others had the cores: the loop itself scaled by less than 95 %.",
+      "Medians over rounds in which net and multiply-add loop take turns on 1 thread and on several; share = scaling of the net over that of the loop; ~ = others had the cores: the loop itself scaled by less than 95 %.",
     ],
   };
   return { threads, rows, table };

@@ -15,9 +15,9 @@ const steps = 200_000;
 const unroll = 4;
 /** Registers: 10 accumulators of either width beside two operands; fewer do not hide the latency of 4 cycles at two a cycle. */
 const accumulators = { fma128: 5, fma256: 10 } as const;
-export const memoryBytes = 64 * 2 ** 20;
+const memoryBytes = 64 * 2 ** 20;
 const pairsATurn = 8;
-export const pageBytes = 65536;
+const pageBytes = 65536;
 const pairBytes = 32;
 
 /** Work of one call. */
@@ -70,13 +70,13 @@ export function multiplyAdds(f: FunctionBuilder, count: number): void {
   for (const [index, sum] of sums.entries()) storePair(f, base, index, sum);
 }
 
-/** Sums of so many bytes from an address on. */
-export function reads(f: FunctionBuilder, from: Local, bytes: number): void {
+function reads(f: FunctionBuilder): void {
+  const [base] = f.parameters;
   const sums = Array.from({ length: pairsATurn }, () => pair(f));
   const cursor = f.local("i32");
-  f.get(from).set(cursor);
-  for (const [index, target] of sums.entries()) loadPair(f, from, index, target);
-  countDown(f, bytes / (pairsATurn * pairBytes), () => {
+  f.get(base).set(cursor);
+  for (const [index, target] of sums.entries()) loadPair(f, base, index, target);
+  countDown(f, memoryBytes / (pairsATurn * pairBytes), () => {
     for (const [index, sum] of sums.entries())
       for (const half of [0, 1])
         f.get(sum[half])
@@ -89,7 +89,7 @@ export function reads(f: FunctionBuilder, from: Local, bytes: number): void {
       .op("i32.add")
       .set(cursor);
   });
-  for (const [index, sum] of sums.entries()) storePair(f, from, index, sum);
+  for (const [index, sum] of sums.entries()) storePair(f, base, index, sum);
 }
 
 /** Stores of what a pair holds, side by side. */
@@ -118,7 +118,7 @@ export function build(gauge: Gauge): () => void {
   new Float32Array(memory.buffer).fill(0.5);
   const builder = new ModuleBuilder({ minimum: pages, maximum: pages, shared: false });
   const body = (f: FunctionBuilder): void => {
-    if (gauge === "read") reads(f, f.parameters[0], memoryBytes);
+    if (gauge === "read") reads(f);
     else if (gauge === "write") writes(f);
     else multiplyAdds(f, accumulators[gauge]);
   };

@@ -8,7 +8,7 @@ import { plan } from "../../src/plan/plan.ts";
 import { Crew, type RoutineFunction } from "../../src/targets/wasm/crew.ts";
 import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import type { WasmSession } from "../../src/targets/wasm/session.ts";
-import { memoryBytes, multiplyAdds, pageBytes, reads } from "./peak.ts";
+import { multiplyAdds } from "./peak.ts";
 import { type LoadedCase, readCase } from "./serve.ts";
 import { load, trace } from "./toeplitz.ts";
 
@@ -16,8 +16,7 @@ const algorithms = await everyAlgorithm();
 
 /*
  * How much faster more threads are: a net on one thread and on several, and beside it multiply-adds in registers, which nothing but the cores
- * can slow down, and reading of memory, which threads share; both cut into chunks and run by the same threads' code. Arguments: case, threads,
- * rounds. Prints the samples as JSON.
+ * can slow down, cut into chunks and shared by the same threads' code. Arguments: case, threads, rounds. Prints the samples as JSON.
  */
 
 /** What the driver answers. */
@@ -32,7 +31,6 @@ export interface Scaling {
 export interface Round {
   readonly net: readonly [one: number, several: number];
   readonly loop: readonly [one: number, several: number];
-  readonly reading: readonly [one: number, several: number];
 }
 
 const chunks = 16;
@@ -40,24 +38,13 @@ const sampleMs = 20;
 const limitMs = 1500;
 const warmUps = 3;
 
-/** Work that is cut into chunks: multiply-adds in registers, or bytes that no cache holds. */
-type Work = "multiplyAdds" | "reading";
-
-async function openLoop(work: Work, threads: number): Promise<{ one(): void; several(): void; close(): Promise<void> }> {
-  const pages = 1 + memoryBytes / pageBytes;
-  const [controlAddress, scriptAddress, tableAddress] = [64, 1024, 4096];
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  new Float32Array(memory.buffer).fill(0.5);
-  const builder = new ModuleBuilder({ minimum: pages, maximum: pages, shared: true });
-  const bytes = memoryBytes / chunks;
+async function openLoop(threads: number): Promise<{ one(): void; several(): void; close(): Promise<void> }> {
+  const [maximum, controlAddress, scriptAddress, tableAddress] = [16, 64, 1024, 4096];
+  const memory = new WebAssembly.Memory({ initial: 1, maximum, shared: true });
+  const builder = new ModuleBuilder({ minimum: 1, maximum, shared: true });
   const index = builder.function(["i32", "i32", "i32", "i32"], [], (f) => {
     const [, begin, end] = f.parameters;
-    const from = f.local("i32");
-    whileBelow(f, begin, end, 1, () => {
-      if (work === "multiplyAdds") return multiplyAdds(f, 10);
-      f.get(begin).i32(bytes).op("i32.mul").i32(pageBytes).op("i32.add").set(from);
-      reads(f, from, bytes);
-    });
+    whileBelow(f, begin, end, 1, () => multiplyAdds(f, 10));
   });
   builder.export("loop", index);
   nodeHost.enableWide();
@@ -114,11 +101,10 @@ async function limitOf(source: LoadedCase, threads: number): Promise<Pick<Scalin
 async function main(path: string, threads: number, rounds: number): Promise<Scaling> {
   const source = readCase(path);
   const nets = [await load(source, 1), await load(source, threads)];
-  const [loop, reading] = [await openLoop("multiplyAdds", threads), await openLoop("reading", threads)];
+  const loop = await openLoop(threads);
   const take = async (): Promise<Round> => ({
     net: [await sample(nets[0].call), await sample(nets[1].call)],
     loop: [await sample(loop.one), await sample(loop.several)],
-    reading: [await sample(reading.one), await sample(reading.several)],
   });
   for (let round = 0; round < warmUps; round++) await take();
   const samples: Round[] = [];
