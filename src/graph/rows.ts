@@ -3,7 +3,7 @@ import { type Expression, operand } from "../ops/contract.ts";
 import { schedule } from "../ops/expression/schedule.ts";
 import { operandsOf } from "../ops/expression/simplify.ts";
 import { type PointwisePlan, pointwiseOperator } from "../ops/pointwise/index.ts";
-import { type ReducePlan, reduceOperator } from "../ops/reduce/index.ts";
+import { foldedAxis, type ReducePlan, reduceOperator } from "../ops/reduce/index.ts";
 import { type RowFold, type RowResult, rowsOperator } from "../ops/rows/index.ts";
 import { type WindowPlan, windowOperator, windowTypes } from "../ops/window/index.ts";
 import type { Graph, GraphNode } from "./graph.ts";
@@ -40,11 +40,9 @@ export function formRows(graph: Graph): Graph {
 function foldOf(graph: Graph, { operator, plan, fusion, outputs }: GraphNode): Fold | null {
   if (fusion !== null) return null;
   if (operator === reduceOperator) {
-    const { input, output } = plan as ReducePlan;
-    if (input.batched !== output.batched || input.shape.length !== output.shape.length) return null;
-    const folded = input.shape.flatMap((extent, axis) => (extent === output.shape[axis] ? [] : [axis]));
-    const [axis] = folded;
-    return folded.length === 1 && output.shape[axis] === 1 && isShort(input, axis) ? { operation: "sum", cells: input, axis } : null;
+    const { input } = plan as ReducePlan;
+    const axis = foldedAxis(plan as ReducePlan);
+    return axis !== null && isShort(input, axis) ? { operation: "sum", cells: input, axis } : null;
   }
   if (operator !== windowOperator) return null;
   const own = plan as WindowPlan;

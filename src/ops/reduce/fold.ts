@@ -20,6 +20,13 @@ export interface ReducePlan {
   readonly output: TensorType;
 }
 
+/** The one axis along which all cells are folded and which stays with extent 1; null where that is not what is folded. */
+export function foldedAxis({ input, output }: ReducePlan): number | null {
+  if (input.batched !== output.batched || input.shape.length !== output.shape.length) return null;
+  const folded = input.shape.flatMap((extent, axis) => (extent === output.shape[axis] ? [] : [axis]));
+  return folded.length === 1 && output.shape[folded[0]] === 1 ? folded[0] : null;
+}
+
 /** Output type of a fold; what does not fit is noted. */
 export function foldedType(problems: Problems, input: TensorType, keep: boolean, shape: readonly number[]): TensorType {
   const kept = keep && input.batched;

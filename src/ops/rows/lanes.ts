@@ -1,4 +1,5 @@
 import type { FunctionBuilder, Local } from "../../emit/wasm/function.ts";
+import { advance } from "../../emit/wasm/vectors.ts";
 import { transpose4 } from "../convert/transpose.ts";
 import { setMinimum } from "../units.ts";
 import type { Side } from "./sides.ts";
@@ -85,21 +86,26 @@ function byFours(f: FunctionBuilder, side: Side, length: number, quads: number, 
   });
 }
 
+/** A cell of every row at a time, `offset` bytes from their starts, and a vector of scratch for it. */
+function eachPosition(f: FunctionBuilder, side: Side, length: number, offset: Local, at: Local, body: () => void): void {
+  f.i32(0).set(offset);
+  repeat(f, length, () => {
+    body();
+    advance(f, at, 16);
+    advance(f, offset, 4 * side.step);
+  });
+}
+
 /** Copies four rows to scratch at `at`: a vector for each position. */
 export function copyIn(f: FunctionBuilder, side: Side, length: number, rows: RowPointers, at: Local): void {
   const offset = f.local("i32");
   if (side.step !== 1) {
     const vector = f.local("v128");
-    f.i32(0).set(offset);
-    repeat(f, length, () => {
+    eachPosition(f, side, length, offset, at, () => {
       f.get(at);
       gather(f, rows, offset, vector);
       if (side.integer) f.op("f32x4.convert_i32x4_s");
-      f.memory("v128.store").get(at).i32(16).op("i32.add").set(at);
-      f.get(offset)
-        .i32(4 * side.step)
-        .op("i32.add")
-        .set(offset);
+      f.memory("v128.store");
     });
     return;
   }
@@ -125,15 +131,9 @@ export function copyOut(f: FunctionBuilder, side: Side, length: number, rows: Ro
   const offset = f.local("i32");
   if (side.step !== 1) {
     const vector = f.local("v128");
-    f.i32(0).set(offset);
-    repeat(f, length, () => {
+    eachPosition(f, side, length, offset, at, () => {
       f.get(at).memory("v128.load").set(vector);
       scatter(f, rows, offset, vector);
-      f.get(at).i32(16).op("i32.add").set(at);
-      f.get(offset)
-        .i32(4 * side.step)
-        .op("i32.add")
-        .set(offset);
     });
     return;
   }

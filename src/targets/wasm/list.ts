@@ -1,7 +1,7 @@
 import type { Algorithm, Family } from "../../ops/contract.ts";
 import { refusesReading } from "../../ops/grid-linear/fft/scope.ts";
 import type { GridLinearPlan } from "../../ops/grid-linear/index.ts";
-import type { ReducePlan } from "../../ops/reduce/index.ts";
+import { foldedAxis, type ReducePlan } from "../../ops/reduce/index.ts";
 import { usual } from "./families/usual.ts";
 
 /** The families of convolutions that not every net needs: refused by plans that ask for none of their algorithms. */
@@ -23,9 +23,6 @@ function refusesTriples({ role, axes, groups }: GridLinearPlan): string | null {
   const has = axes.some(({ kernel, stride, dilation }) => kernel === 3 && stride === 1 && dilation === 1);
   return has ? null : "takes kernel 3, stride 1 and dilation 1.";
 }
-
-const foldsOneAxis = ({ input, output }: ReducePlan): boolean =>
-  input.shape.length === output.shape.length && input.shape.filter((extent, axis) => extent !== output.shape[axis]).length === 1;
 
 /**
  * The algorithms of the wasm target, in the order in which ties are broken. What nearly every net needs comes with the target; the other
@@ -57,7 +54,7 @@ export const families: readonly Family[] = [
   ),
   {
     ...family(["rows"], async () => [(await import("../../ops/rows/wasm-rows.ts")).wasmRows]),
-    comesFrom: (operator, plan) => operator === "reduce" && foldsOneAxis(plan as ReducePlan),
+    comesFrom: (operator, plan) => operator === "reduce" && foldedAxis(plan as ReducePlan) !== null,
   },
   family(["regions", "whole"], async () => (await import("./families/regions.ts")).regions),
   family(["random"], async () => [(await import("../../ops/random/wasm-random.ts")).wasmRandom]),

@@ -46,8 +46,10 @@ const dense = (role: Role): Algorithm<GridLinearPlan> => ({
     const bytes = 4 * size(typesOf(plan).kernel.shape);
     const { multiplyAdds } = gridLinear.cost(plan);
     if (role === "forward")
-      return 300 + multiplyAdds / (0.9 * rate(device)) + endNs * plan.examples * plan.channelsOut + bytes / (bytes <= 2 ** 20 ? 60 : 26);
-    return 300 + Math.max(multiplyAdds / (0.7 * rate(device)), bytes / (bytes <= 2 ** 20 ? 40 : 12));
+      return (
+        300 + multiplyAdds / (0.9 * rate(device)) + endNs * plan.examples * plan.channelsOut + bytes / (bytes <= nearBytes ? nearRate : 26)
+      );
+    return 300 + Math.max(multiplyAdds / (0.7 * rate(device)), bytes / (bytes <= nearBytes ? 40 : farRate));
   },
   emit: role === "forward" ? emitForward : emitOuter,
 });
