@@ -7,7 +7,7 @@ import { layerCases, leastTraffic } from "./cases/layers.ts";
 import { modelCases, startCases } from "./cases/models.ts";
 import { trainingCases } from "./cases/training.ts";
 import { type Contender, floor, gauges } from "./contender.ts";
-import { callWork, type Gauge } from "./drivers/peak.ts";
+import { callWork, type Gauge } from "./drivers/gauges.ts";
 import type { Round, Scaling } from "./drivers/scaling.ts";
 import { goalTable } from "./goals.ts";
 import { buildPackage } from "./install.ts";

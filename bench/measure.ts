@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { PreparedCase } from "./cases/case.ts";
 import { type Contender, childrenCpuMs, Driver, timeToFirst } from "./contender.ts";
 import type { Watch } from "./disturbance.ts";
-import type { Gauge } from "./drivers/peak.ts";
+import type { Gauge } from "./drivers/gauges.ts";
 import type { Reply } from "./drivers/serve.ts";
 
 /** How samples are taken. */

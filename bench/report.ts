@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
 import { dirname } from "node:path";
 import { calibrationLimit, foreignLimit } from "./disturbance.ts";
-import { callWork } from "./drivers/peak.ts";
+import { callWork } from "./drivers/gauges.ts";
 import type { Cell, Routine } from "./measure.ts";
 import { digits, type Table } from "./table.ts";
 

@@ -4,7 +4,7 @@ import { plan } from "../../src/plan/plan.ts";
 import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import type { WasmProgram } from "../../src/targets/wasm/program.ts";
 import type { WasmSession } from "../../src/targets/wasm/session.ts";
-import { build, type Gauge } from "./peak.ts";
+import { build, type Gauge } from "./gauges.ts";
 
 const algorithms = await everyAlgorithm();
 

@@ -8,7 +8,7 @@ import { plan } from "../../src/plan/plan.ts";
 import { Crew, type RoutineFunction } from "../../src/targets/wasm/crew.ts";
 import { everyAlgorithm } from "../../src/targets/wasm/list.ts";
 import type { WasmSession } from "../../src/targets/wasm/session.ts";
-import { multiplyAdds } from "./peak.ts";
+import { multiplyAdds } from "./gauges.ts";
 import { type LoadedCase, readCase } from "./serve.ts";
 import { load, trace } from "./toeplitz.ts";
 
